@@ -1,0 +1,107 @@
+package airlock
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"airlock/statemachine"
+)
+
+// Locate says where the containers of one direction and zone are: templates with the placeholders {tre} (the TRE's
+// id), {ws} (the workspace's suffix), {id} (the request) and {round} (nothing in the first round, then "-2" and so on).
+type Locate struct {
+	Account   string `json:"account"`
+	Container string `json:"container"`
+}
+
+// Layout maps every direction and zone to templates. It is data: where files are is decided nowhere else.
+type Layout map[string]Locate
+
+// LayoutKey is how a layout, or an override of one, names a direction and a zone.
+func LayoutKey(d Direction, z statemachine.Zone) string { return string(d) + "/" + string(z) }
+
+// DefaultLayout is one account for each direction and zone, with the names that existing deployments have.
+func DefaultLayout() Layout {
+	return Layout{
+		"import/intake":     {"stalimex{tre}", "{id}{round}"},
+		"import/holding":    {"stalimip{tre}", "{id}{round}"},
+		"import/released":   {"stalimappws{ws}", "{id}{round}"},
+		"import/refused":    {"stalimrej{tre}", "{id}{round}"},
+		"import/quarantine": {"stalimblocked{tre}", "{id}{round}"},
+		"export/intake":     {"stalexintws{ws}", "{id}{round}"},
+		"export/holding":    {"stalexipws{ws}", "{id}{round}"},
+		"export/released":   {"stalexapp{tre}", "{id}{round}"},
+		"export/refused":    {"stalexrejws{ws}", "{id}{round}"},
+		"export/quarantine": {"stalexblockedws{ws}", "{id}{round}"},
+	}
+}
+
+// CompactLayout is one account for the TRE and one for the workspace, with the zone in the container's name.
+func CompactLayout() Layout {
+	l := Layout{}
+	for key := range DefaultLayout() {
+		direction, zone, _ := strings.Cut(key, "/")
+		account := "stal{tre}"
+		if strings.Contains(DefaultLayout()[key].Account, "{ws}") {
+			account = "stalws{ws}"
+		}
+		l[key] = Locate{account, "{id}-" + direction[:2] + "-" + zone + "{round}"}
+	}
+	return l
+}
+
+// With returns the layout with a workspace's overrides.
+func (l Layout) With(overrides map[string]Locate) Layout {
+	if len(overrides) == 0 {
+		return l
+	}
+	merged := Layout{}
+	for k, v := range l {
+		merged[k] = v
+	}
+	for k, v := range overrides {
+		merged[k] = v
+	}
+	return merged
+}
+
+// Place returns the container of a spot. tre and suffix are used without hyphens and in lower case, as account names
+// must be (Azure: 3 to 24 lower-case letters and digits).
+func (l Layout) Place(d Direction, tre, suffix, request string, s statemachine.Spot) (Place, error) {
+	at, ok := l[LayoutKey(d, s.Zone)]
+	if !ok {
+		return Place{}, fmt.Errorf("the layout has no place for %s", LayoutKey(d, s.Zone))
+	}
+	round := ""
+	if s.Round > 1 {
+		round = "-" + strconv.Itoa(s.Round)
+	}
+	plain := strings.NewReplacer("-", "", "_", "")
+	fill := strings.NewReplacer("{tre}", strings.ToLower(plain.Replace(tre)), "{ws}", strings.ToLower(plain.Replace(suffix)),
+		"{id}", request, "{round}", round)
+	return Place{Account: fill.Replace(at.Account), Container: fill.Replace(at.Container)}, nil
+}
+
+// idPattern finds a request's id in a container's name.
+var idPattern = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+
+// RequestID returns the id of the request that a container's name holds; empty when it holds none. Whether the
+// container really is one of that request, and which, Spot decides from the stored request.
+func RequestID(container string) string { return idPattern.FindString(container) }
+
+// Spot is the inverse of Place for one request: which of its zones and rounds the container is. ok is false when it is
+// none of them.
+func (l Layout) Spot(d Direction, tre, suffix, request string, rounds int, p Place) (s statemachine.Spot, ok bool) {
+	for _, zone := range []statemachine.Zone{statemachine.Intake, statemachine.Holding, statemachine.Released,
+		statemachine.Refused, statemachine.Quarantine} {
+		for round := 1; round <= rounds; round++ {
+			spot := statemachine.Spot{Zone: zone, Round: round}
+			if place, err := l.Place(d, tre, suffix, request, spot); err == nil && place == p {
+				return spot, true
+			}
+		}
+	}
+	return statemachine.Spot{}, false
+}

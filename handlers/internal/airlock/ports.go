@@ -1,0 +1,224 @@
+package airlock
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"airlock/statemachine"
+)
+
+// Store keeps requests, their manifests, audit trails and notices, and the settings of workspaces.
+//
+// Reads are strongly consistent. Every method may fail with an error that is ErrTransient: then the outcome of a write
+// is unknown, and whoever wrote must read again before deciding anything. Methods honour the context's deadline. All
+// methods may be called concurrently.
+type Store interface {
+	// Create stores a new request (Before is zero). The lookups by id and by requester are written first: they are
+	// harmless without the request. ErrExists when the id is taken.
+	Create(ctx context.Context, c Commit) (Request, error)
+
+	// Commit stores the next version of a request, all or nothing: the request with its index rows, and whatever else
+	// the commit holds. ErrLost when the stored version is no longer c.Before's ETag, or when the reviewer has already
+	// a review in the round; nothing is stored then. Returns the request with its new ETag.
+	//
+	// It refuses (with an error that is a programming mistake, not a coded one): a change of status without a record,
+	// a version that is not the next one, a record that does not continue the chain.
+	Commit(ctx context.Context, c Commit) (Request, error)
+
+	// Request reads one. ErrNotFound when the workspace has none with this id.
+	Request(ctx context.Context, workspace, id string) (Request, error)
+
+	// Workspace finds the workspace of a request by its id alone. ErrNotFound. Only for nudges from storage, which know
+	// no workspace; never for a person.
+	Workspace(ctx context.Context, id string) (string, error)
+
+	// Requests lists one page of a workspace's requests. A page may be short or empty and still have a Next.
+	// ErrCursor when the cursor is not one that this query gave out.
+	Requests(ctx context.Context, q Query) (Page, error)
+
+	// RequestsOf lists one page of the requests that a person made, over all workspaces, newest first. ErrCursor as above.
+	RequestsOf(ctx context.Context, person string, limit int, cursor string) (Page, error)
+
+	// Manifest reads the files of a round. A round without any is an empty manifest, not an error.
+	Manifest(ctx context.Context, workspace, id string, round int) (Manifest, error)
+
+	// Notices reads the notices of a request that are not published yet, in the order of their ids.
+	Notices(ctx context.Context, workspace, id string) ([]Notice, error)
+
+	// Records reads up to limit audit records with a sequence number above after, in order. None is an empty slice.
+	Records(ctx context.Context, workspace, id string, after, limit int) ([]Record, error)
+
+	// Due lists up to limit requests of a workspace whose Due is not after now, in no order. A request with a zero Due
+	// is never listed.
+	Due(ctx context.Context, workspace string, now time.Time, limit int) ([]Owed, error)
+
+	// SettingsRecords is Records for the settings of a workspace, which have a chain of their own.
+	SettingsRecords(ctx context.Context, workspace string, after, limit int) ([]Record, error)
+
+	// Settings reads a workspace's settings. ErrNotFound when it has none.
+	Settings(ctx context.Context, workspace string) (Settings, error)
+
+	// PutSettings stores settings with the record of the change. s.ETag must be the ETag that was read, or empty for a
+	// workspace that has none yet; ErrLost otherwise. Returns the settings with their new ETag.
+	PutSettings(ctx context.Context, s Settings, r Record) (Settings, error)
+
+	// Workspaces lists one page of the workspaces that have settings, in the order of their ids, with the cursor of the next page.
+	Workspaces(ctx context.Context, limit int, cursor string) (ids []string, next string, err error)
+
+	// Ping reads something cheap, to see whether the store answers.
+	Ping(ctx context.Context) error
+}
+
+// Commit is one write: everything that changes together.
+type Commit struct {
+	Before Request // as it was read; zero for a new request
+	After  Request
+
+	Record   *Record   // required when the status changes
+	Review   *Review   // added; at most one per reviewer and round
+	Notices  []Notice  // added; their ids are in After.Untold. Notices whose id leaves Untold are deleted
+	Manifest *Manifest // with Dirty
+	Dirty    []int     // pages of the manifest to write
+}
+
+// Order is an order in which requests can be listed without reading more than a page.
+type Order string
+
+// The orders.
+const (
+	NewestFirst Order = "newest_first" // by creation
+	LastChanged Order = "last_changed" // by UpdatedWhen, latest first
+)
+
+// Query asks for a page of requests.
+type Query struct {
+	Workspace string
+	Order     Order
+	Status    statemachine.Status // empty: any
+	Type      Direction           // empty: any
+	Creator   string              // object id; empty: anybody
+	Limit     int                 // 1 to MaxPage
+	Cursor    string              // of the page before; empty: the first
+}
+
+// MaxPage is the largest page: what Table Storage returns at once.
+const MaxPage = 1000
+
+// Page is one page of requests.
+type Page struct {
+	Requests []Request
+	Next     string // cursor of the next page; empty: this is the last
+}
+
+// Owed names a request with something due.
+type Owed struct {
+	Workspace, Request string
+	Due                time.Time
+}
+
+// Zones keeps the files. A Place is one container.
+//
+// Calls are idempotent and safe to repeat. Every method may fail with an error that is ErrTransient, and honours the
+// context's deadline. No method reads a file's content.
+type Zones interface {
+	// Open makes the container if it is absent. A container of that name which is still being deleted is ErrTransient.
+	Open(ctx context.Context, p Place) error
+
+	// List yields every blob of the container with its copy state, metadata and tags, in the order of the names. It
+	// reads page by page and holds no more than one. The last pair holds the error, if any: ErrNotFound when there is
+	// no such container.
+	List(ctx context.Context, p Place) iter.Seq2[Blob, error]
+
+	// Copy starts to copy one blob into another container, if the source still has the ETag (ErrChanged otherwise, also
+	// when it is gone) and the target has no blob of that name (ErrExists otherwise). The copy goes on by itself:
+	// List tells when it is complete. ErrNotFound when the target container is absent.
+	Copy(ctx context.Context, c Copy) error
+
+	// Remove deletes one blob, and aborts a copy that is on its way there. Absent is fine.
+	Remove(ctx context.Context, p Place, name string) error
+
+	// Erase deletes the container with all that is in it. Absent is fine.
+	Erase(ctx context.Context, p Place) error
+
+	// Link makes a link to the container with just these rights.
+	Link(ctx context.Context, p Place, l LinkTerms) (string, error)
+
+	// Ping asks the accounts whether they answer.
+	Ping(ctx context.Context) error
+}
+
+// Place is one container.
+type Place struct {
+	Account, Container string
+}
+
+// Blob is a file as storage tells of it.
+type Blob struct {
+	Name     string
+	Size     int64  // bytes
+	ETag     string // without quotes
+	MD5      []byte // may be absent
+	Kind     BlobKind
+	Copy     CopyState
+	Metadata map[string]string // keys in lower case
+	ScanTag  ScanResult        // what the scanner wrote into the blob's index tags
+}
+
+// BlobKind is the kind of a blob.
+type BlobKind string
+
+// The kinds. Only block blobs pass the airlock: the scanner reads no others.
+const (
+	BlockBlob  BlobKind = "BlockBlob"
+	AppendBlob BlobKind = "AppendBlob"
+	PageBlob   BlobKind = "PageBlob"
+)
+
+// CopyState is how far a copy into a blob has come.
+type CopyState string
+
+// The states. None: the blob was uploaded, not copied.
+const (
+	CopyNone    CopyState = ""
+	CopyPending CopyState = "pending"
+	CopySuccess CopyState = "success"
+	CopyFailed  CopyState = "failed"
+	CopyAborted CopyState = "aborted"
+)
+
+// Copy is one file to be copied.
+type Copy struct {
+	From, To Place
+	Name     string
+	IfMatch  string            // the ETag that the source must have, without quotes
+	Metadata map[string]string // of the copy; the source's own is not taken over. Keys: lower-case letters and digits
+}
+
+// LinkTerms says what a link allows and for how long.
+type LinkTerms struct {
+	Rights        statemachine.Rights
+	From, Until   time.Time
+	CorrelationID string // a UUID that storage writes into its log with every use of the link
+}
+
+// Queue brings nudges back to this program.
+type Queue interface {
+	// Nudge sends one, to be delivered no earlier than after. Two with the same Key may count as one.
+	Nudge(ctx context.Context, n Nudge, after time.Duration) error
+	// Ping asks whether the queue answers.
+	Ping(ctx context.Context) error
+}
+
+// Nudge says: look at this request. It carries no news and no authority.
+type Nudge struct {
+	Workspace string `json:"workspaceId"`
+	Request   string `json:"requestId"`
+	Key       string `json:"-"`
+}
+
+// Announcer publishes notices to whoever subscribes.
+type Announcer interface {
+	// Announce publishes one. The same notice is always published with the same id.
+	Announce(ctx context.Context, n Notice) error
+}

@@ -1,0 +1,86 @@
+package airlock
+
+import (
+	"slices"
+	"time"
+)
+
+// Settings is what a workspace decides about its airlock.
+type Settings struct {
+	WorkspaceID string `json:"workspaceId"`
+	Name        string `json:"displayName"`
+	Description string `json:"description"`
+
+	Directions []Direction `json:"directions"`
+	Audience   string      `json:"audience"` // of the workspace's own app registration; empty: it has none
+	Members    []Member    `json:"members"`
+	Archived   bool        `json:"archived"`
+
+	MaxFiles      int           `json:"maxFiles"`
+	MaxBytes      int64         `json:"maxBytes"`      // per file
+	MaxNameLength int           `json:"maxNameLength"` // characters
+	NameDenied    []string      `json:"nameDenied"`    // glob patterns on the last element of a name
+	DraftLifetime time.Duration `json:"draftLifetime"` // 0: drafts never expire
+
+	Scanning   bool `json:"scanning"`   // the malware scan is required
+	Approvals  int  `json:"approvals"`  // how many reviewers must approve
+	SelfReview bool `json:"selfReview"` // the requester may review
+
+	Suffix string            `json:"suffix"` // of the workspace's storage accounts
+	Layout map[string]Locate `json:"layout"` // overrides of the layout, by "direction/zone"
+
+	Version    int       `json:"version"`
+	ChangedBy  string    `json:"changedBy"`
+	ChangedAt  time.Time `json:"changedAt"`
+	RecordSeq  int       `json:"recordSeq"`
+	RecordHash string    `json:"recordHash"`
+	ETag       string    `json:"-"`
+}
+
+// Member is a user, a group or an application with roles in the workspace. It counts for tokens whose audience is
+// the API's own; tokens of the workspace's audience carry their roles themselves.
+type Member struct {
+	ID    string `json:"id"` // Entra object id
+	Name  string `json:"name"`
+	Email string `json:"email"`
+	Roles []Role `json:"roles"`
+}
+
+// DefaultSettings are those of a workspace in which nothing was decided: both directions, one file of at most 5 GiB,
+// scanned, one approval by somebody who is not the requester.
+func DefaultSettings(workspace string) Settings {
+	suffix := workspace
+	if len(suffix) > 4 {
+		suffix = suffix[len(suffix)-4:]
+	}
+	return Settings{
+		WorkspaceID: workspace, Name: workspace, Directions: Directions(), MaxFiles: 1, MaxBytes: 5 << 30,
+		MaxNameLength: 200, DraftLifetime: 30 * 24 * time.Hour, Scanning: true, Approvals: 1, Suffix: suffix,
+	}
+}
+
+// RolesOf returns the roles that the member list gives to any of the object ids (a person's own, and their groups').
+func (s Settings) RolesOf(ids ...string) []Role {
+	var roles []Role
+	for _, m := range s.Members {
+		if slices.Contains(ids, m.ID) {
+			for _, r := range m.Roles {
+				if !slices.Contains(roles, r) {
+					roles = append(roles, r)
+				}
+			}
+		}
+	}
+	return roles
+}
+
+// Emails returns the addresses of the members with the role, without doubles, in the order of the list.
+func (s Settings) Emails(role Role) []string {
+	var emails []string
+	for _, m := range s.Members {
+		if m.Email != "" && slices.Contains(m.Roles, role) && !slices.Contains(emails, m.Email) {
+			emails = append(emails, m.Email)
+		}
+	}
+	return emails
+}

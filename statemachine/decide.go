@@ -1,0 +1,157 @@
+package statemachine
+
+import "slices"
+
+// Facts is all that the rules may look at. Whoever asks fills it from what is stored and from what the actor brings.
+type Facts struct {
+	Status   Status
+	FailedIn Status // the status in which a failed request failed
+
+	// The actor.
+	Parties     Party // how the actor relates to the request, with rights as they are now
+	IsRequester bool  // made this request, whatever rights are left
+
+	// The workspace.
+	DirectionEnabled bool
+	SelfReview       bool // the requester may review
+	ApprovalsNeeded  int
+
+	// The round.
+	Moving          bool // a move of data is owed
+	ApprovalsGiven  int
+	SpokenThisRound bool // the actor has already given a review
+
+	// What the actor brings.
+	FileProblem string // why the files cannot be submitted, as a sentence; empty: they can
+	Explanation bool   // a reason or an explanation was given
+
+	// What the system has found out.
+	Idle        bool // untouched for longer than a draft may live
+	Sealed      bool // every file of the manifest is in the holding zone
+	Arrived     bool // what was to be moved has arrived, equal to the manifest
+	GatesPassed bool
+	GateBlocked bool
+}
+
+// RefusalKind says what sort of no it is.
+type RefusalKind string
+
+// The kinds of refusal.
+const (
+	RefusedNoRow     RefusalKind = "no_transition" // a person asked for something that the status does not have
+	RefusedStale     RefusalKind = "stale"         // a system event came late; it is old news
+	RefusedForbidden RefusalKind = "forbidden"     // the actor is not a party who may
+	RefusedByGuard   RefusalKind = "guard"
+)
+
+// Refusal is why a transition does not happen.
+type Refusal struct {
+	Kind     RefusalKind
+	Guard    Guard  // with RefusedByGuard
+	Sentence string // for the person who asked
+}
+
+// Decide says which transition the event makes, or why it makes none. Exactly one of the results is set.
+func Decide(f Facts, e Event) (*Transition, *Refusal) {
+	_, asked := e.ask()
+	i := slices.IndexFunc(transitions, func(t Transition) bool { return t.From == f.Status && t.Event == e })
+	switch {
+	case i < 0 && asked:
+		return nil, &Refusal{Kind: RefusedNoRow, Sentence: noRowSentence(f.Status)}
+	case i < 0:
+		return nil, &Refusal{Kind: RefusedStale, Sentence: "the request has moved on"}
+	}
+	t := transitions[i]
+	if t.By&f.Parties == 0 {
+		return nil, &Refusal{Kind: RefusedForbidden, Sentence: "This needs the role: " + t.By.String() + "."}
+	}
+	for _, g := range t.Guards {
+		if sentence := g.refuse(f); sentence != "" {
+			return nil, &Refusal{Kind: RefusedByGuard, Guard: g, Sentence: sentence}
+		}
+	}
+	return &t, nil
+}
+
+// Choose finds the event that a person's action means for these facts and decides it: an approval endorses or
+// approves, depending on the quorum; a retry resumes the status in which the request failed. Where no event of the
+// action is accepted, the refusal is that of the row that came nearest.
+func Choose(f Facts, a Action, d Decision) (*Transition, *Refusal) {
+	nearest := &Refusal{Kind: RefusedNoRow, Sentence: noRowSentence(f.Status)}
+	depth := -1
+	for _, ask := range asks {
+		if ask.Action != a || ask.Decision != d {
+			continue
+		}
+		t, refusal := Decide(f, ask.Event)
+		if t != nil {
+			return t, nil
+		}
+		if at := reached(f, ask.Event, refusal); at > depth {
+			nearest, depth = refusal, at
+		}
+	}
+	return nil, nearest
+}
+
+// reached counts how far into a row a decision got before it was refused.
+func reached(f Facts, e Event, r *Refusal) int {
+	switch r.Kind {
+	case RefusedForbidden:
+		return 1
+	case RefusedByGuard:
+		i := slices.IndexFunc(transitions, func(t Transition) bool { return t.From == f.Status && t.Event == e })
+		return 2 + slices.Index(transitions[i].Guards, r.Guard)
+	default:
+		return 0
+	}
+}
+
+// AllowedActions is what the actor can do now, given that they bring what it takes (acceptable files, an explanation).
+// It never returns nil: an empty list is an answer.
+func AllowedActions(f Facts) []Action {
+	f.FileProblem, f.Explanation = "", true
+	allowed := []Action{}
+	for _, action := range actionOrder {
+		for _, ask := range asks {
+			if ask.Action != action {
+				continue
+			}
+			if t, _ := Decide(f, ask.Event); t != nil {
+				allowed = append(allowed, action)
+				break
+			}
+		}
+	}
+	return allowed
+}
+
+// LinkRights says what a link to the request's data allows the actor, or why there is none for them.
+// The answer is empty where a link is given, and also where only the actor's role is missing (rights are then 0).
+func LinkRights(f Facts) (Rights, LinkAnswer) {
+	facts, ok := Of(f.Status)
+	switch {
+	case !ok:
+		return 0, LinkClosed
+	case len(facts.Links) == 0:
+		return 0, facts.NoLink
+	}
+	var rights Rights
+	for _, g := range facts.Links {
+		if g.To&f.Parties != 0 {
+			rights |= g.Rights
+		}
+	}
+	if rights != 0 && f.Moving {
+		return 0, LinkBusy
+	}
+	return rights, ""
+}
+
+func noRowSentence(s Status) string {
+	facts, ok := Of(s)
+	if !ok {
+		return "There is no such request."
+	}
+	return "The request is " + string(s) + ": " + facts.Explanation + "."
+}

@@ -1,0 +1,131 @@
+package statemachine
+
+import (
+	"fmt"
+	"strings"
+)
+
+// String writes the set as words joined by "or".
+func (p Party) String() string {
+	var names []string
+	for _, n := range partyNames {
+		if p&n.party != 0 {
+			names = append(names, n.name)
+		}
+	}
+	return strings.Join(names, " or ")
+}
+
+// String writes the rights as words, read first.
+func (r Rights) String() string {
+	var names []string
+	for _, n := range []struct {
+		right Rights
+		name  string
+	}{{Read, "read"}, {Write, "write"}, {List, "list"}, {Delete, "delete"}} {
+		if r&n.right != 0 {
+			names = append(names, n.name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// String writes the owing in the words of the documentation.
+func (o Owing) String() string {
+	switch o.Kind {
+	case KindOpen:
+		return fmt.Sprintf("make the %s container", o.To)
+	case KindGates:
+		return "run the gates"
+	case KindErase:
+		return fmt.Sprintf("delete %s", o.From)
+	case KindHandBack:
+		return fmt.Sprintf("move %s → the next round's %s", o.From, o.To)
+	default:
+		return fmt.Sprintf("%s %s → %s", o.Kind, o.From, o.To)
+	}
+}
+
+// Mermaid draws the table as a Mermaid state diagram.
+func Mermaid() string {
+	var b strings.Builder
+	b.WriteString("stateDiagram-v2\n")
+	for _, t := range transitions {
+		from := string(t.From)
+		if t.From == None {
+			from = "[*]"
+		}
+		fmt.Fprintf(&b, "    %s --> %s: %s\n", from, t.To, t.Event)
+	}
+	for _, s := range statuses {
+		if s.Turn == TurnNobody {
+			fmt.Fprintf(&b, "    %s --> [*]\n", s.Status)
+		}
+	}
+	return b.String()
+}
+
+// TransitionTable writes the table as Markdown: who may do what, under which conditions, and what follows.
+func TransitionTable() string {
+	var b strings.Builder
+	b.WriteString("| from | event | to | who | only if | then the system owes |\n|---|---|---|---|---|---|\n")
+	for _, t := range transitions {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", dash(string(t.From)), t.Event, t.To, t.By,
+			dash(join(t.Guards, ", ")), dash(join(t.Owes, "; ")))
+	}
+	return b.String()
+}
+
+// StatusTable writes what is true in each status as Markdown: whose turn it is, where the data is, and who gets which link.
+func StatusTable() string {
+	var b strings.Builder
+	b.WriteString("| status | whose turn | data | link | who is told | meaning |\n|---|---|---|---|---|---|\n")
+	for _, s := range statuses {
+		var grants []string
+		for _, g := range s.Links {
+			grants = append(grants, fmt.Sprintf("%s: %s", g.To, g.Rights))
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", s.Status, s.Turn, dash(string(s.Zone)),
+			dash(strings.Join(grants, "; ")), dash(join(s.Tells, ", ")), s.Explanation)
+	}
+	return b.String()
+}
+
+// Matrix writes the whole law as status × event: the status that follows, "refused" for a person's event without a
+// row, or "ignored" for a system's.
+func Matrix() string {
+	var b strings.Builder
+	for _, from := range append([]StatusFacts{{Status: None}}, statuses...) {
+		for _, e := range Events() {
+			fmt.Fprintf(&b, "%-22s %-17s %s\n", dash(string(from.Status)), e, outcome(from.Status, e))
+		}
+	}
+	return b.String()
+}
+
+func outcome(from Status, e Event) string {
+	for _, t := range transitions {
+		if t.From == from && t.Event == e {
+			return fmt.Sprintf("-> %s by %s", t.To, t.By)
+		}
+	}
+	if _, asked := e.ask(); asked {
+		return "refused"
+	}
+	return "ignored"
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return s
+}
+
+func join[T any](items []T, separator string) string {
+	words := make([]string, len(items))
+	for i, item := range items {
+		words[i] = fmt.Sprint(item)
+	}
+	return strings.Join(words, separator)
+}

@@ -1,0 +1,127 @@
+package statemachine
+
+// Status is what is stored for a request. The values are the wire's and never change.
+type Status string
+
+// The statuses. None is before a request exists; it is never stored.
+const (
+	None                Status = ""
+	Draft               Status = "draft"
+	Submitted           Status = "submitted"
+	InReview            Status = "in_review"
+	ApprovalInProgress  Status = "approval_in_progress"
+	Approved            Status = "approved"
+	RejectionInProgress Status = "rejection_in_progress"
+	Rejected            Status = "rejected"
+	BlockingInProgress  Status = "blocking_in_progress"
+	BlockedByScan       Status = "blocked_by_scan"
+	Cancelled           Status = "cancelled"
+	Failed              Status = "failed"
+	Revoked             Status = "revoked"
+)
+
+// Event is an input of the state machine.
+type Event string
+
+// The events.
+const (
+	EventCreate          Event = "create"
+	EventSubmit          Event = "submit"
+	EventCancel          Event = "cancel"
+	EventExpire          Event = "expire"
+	EventClear           Event = "clear"
+	EventBlock           Event = "block"
+	EventUnseal          Event = "unseal"
+	EventEndorse         Event = "endorse"
+	EventApprove         Event = "approve"
+	EventReject          Event = "reject"
+	EventReturn          Event = "return"
+	EventMoved           Event = "moved"
+	EventRevoke          Event = "revoke"
+	EventFail            Event = "fail"
+	EventResumeSubmitted Event = "resume_submitted"
+	EventResumeApproval  Event = "resume_approval"
+	EventResumeRejection Event = "resume_rejection"
+	EventResumeBlocking  Event = "resume_blocking"
+)
+
+// transitions is the whole law: one row per (status, event), in the order in which a reader meets them.
+// Whatever has no row does not happen.
+var transitions = []Transition{
+	{None, EventCreate, Draft, Researcher | Owner, guards(DirectionEnabled), tasks(open(Intake))},
+
+	{Draft, EventSubmit, Submitted, Requester | Owner, guards(Prepared, FilesAcceptable), tasks(seal(Intake, Holding), runGates())},
+	{Draft, EventCancel, Cancelled, Requester | Owner | Admin, nil, tasks(erase(Intake))},
+	{Draft, EventExpire, Cancelled, System, guards(Idle), tasks(erase(Intake))},
+
+	{Submitted, EventClear, InReview, System, guards(Sealed, GatesPassed), tasks(erase(Intake))},
+	{Submitted, EventBlock, BlockingInProgress, System, guards(GateBlocked), tasks(erase(Intake), move(Holding, Quarantine))},
+	{Submitted, EventUnseal, Draft, System, guards(ReasonGiven), tasks(handBack(Intake), erase(Intake), erase(Holding))},
+	{Submitted, EventFail, Failed, System, guards(ReasonGiven), nil},
+
+	{InReview, EventEndorse, InReview, Reviewer, guards(NotTheRequester, FirstInRound, QuorumStillOpen), nil},
+	{InReview, EventApprove, ApprovalInProgress, Reviewer, guards(NotTheRequester, FirstInRound, QuorumCompleted), tasks(move(Holding, Released))},
+	{InReview, EventReject, RejectionInProgress, Reviewer, guards(NotTheRequester, FirstInRound), tasks(move(Holding, Refused))},
+	{InReview, EventReturn, Draft, Reviewer, guards(NotTheRequester, FirstInRound, ExplanationGiven), tasks(handBack(Holding), erase(Holding))},
+	{InReview, EventCancel, Cancelled, Requester | Owner | Admin, nil, tasks(erase(Holding))},
+
+	{ApprovalInProgress, EventMoved, Approved, System, guards(Arrived), tasks(erase(Holding))},
+	{ApprovalInProgress, EventFail, Failed, System, guards(ReasonGiven), nil},
+	{RejectionInProgress, EventMoved, Rejected, System, guards(Arrived), tasks(erase(Holding))},
+	{RejectionInProgress, EventFail, Failed, System, guards(ReasonGiven), nil},
+	{BlockingInProgress, EventMoved, BlockedByScan, System, guards(Arrived), tasks(erase(Holding))},
+	{BlockingInProgress, EventFail, Failed, System, guards(ReasonGiven), nil},
+
+	{Approved, EventRevoke, Revoked, Reviewer | Admin, guards(ExplanationGiven), tasks(move(Released, Refused), erase(Released))},
+
+	{Failed, EventResumeSubmitted, Submitted, Reviewer | Owner | Admin, guards(FailedInSubmitted), tasks(seal(Intake, Holding), runGates())},
+	{Failed, EventResumeApproval, ApprovalInProgress, Reviewer | Owner | Admin, guards(FailedInApproval), tasks(move(Holding, Released))},
+	{Failed, EventResumeRejection, RejectionInProgress, Reviewer | Owner | Admin, guards(FailedInRejection), tasks(move(Holding, Refused))},
+	{Failed, EventResumeBlocking, BlockingInProgress, Reviewer | Owner | Admin, guards(FailedInBlocking), tasks(move(Holding, Quarantine))},
+	{Failed, EventCancel, Cancelled, Owner | Admin, nil, tasks(erase(Intake), erase(Holding), erase(Released), erase(Refused), erase(Quarantine))},
+}
+
+// asks says how a person asks for an event: the action of the API and, where the action is a
+// review, the decision. Events that are not here belong to the system.
+var asks = []Ask{
+	{EventCreate, ActionCreate, ""},
+	{EventEndorse, ActionReview, DecisionApproved},
+	{EventApprove, ActionReview, DecisionApproved},
+	{EventReject, ActionReview, DecisionRejected},
+	{EventReturn, ActionReview, DecisionChangesRequested},
+	{EventCancel, ActionCancel, ""},
+	{EventSubmit, ActionSubmit, ""},
+	{EventRevoke, ActionRevoke, ""},
+	{EventResumeSubmitted, ActionRetry, ""},
+	{EventResumeApproval, ActionRetry, ""},
+	{EventResumeRejection, ActionRetry, ""},
+	{EventResumeBlocking, ActionRetry, ""},
+}
+
+// statuses holds what is true of a request because of its status alone.
+var statuses = []StatusFacts{
+	{Draft, TurnRequester, Intake, links(grant(Requester|Owner, Read|Write|List|Delete)), "", "",
+		tell(AudienceRequester), "files are being put together"},
+	{Submitted, TurnSystem, Holding, nil, LinkBusy, EventClear,
+		tell(AudienceRequester), "sealed, and waiting for the automatic checks"},
+	{InReview, TurnReviewer, Holding, links(grant(Reviewer|Owner, Read|List)), "", "",
+		tell(AudienceRequester, AudienceReviewers), "people decide"},
+	{ApprovalInProgress, TurnSystem, Released, nil, LinkBusy, EventMoved,
+		tell(AudienceRequester), "approved; the files are moving to their destination"},
+	{Approved, TurnNobody, Released, links(grant(Requester|Owner, Read|List)), "", "",
+		tell(AudienceRequester), "the files are at their destination"},
+	{RejectionInProgress, TurnSystem, Refused, nil, LinkBusy, EventMoved,
+		tell(AudienceRequester), "rejected; the files are being put aside"},
+	{Rejected, TurnNobody, Refused, nil, LinkClosed, "",
+		tell(AudienceRequester), "rejected by a reviewer"},
+	{BlockingInProgress, TurnSystem, Quarantine, nil, LinkBusy, EventMoved,
+		nil, "malware was found; the files are moving to quarantine"},
+	{BlockedByScan, TurnNobody, Quarantine, nil, LinkClosed, "",
+		tell(AudienceRequester, AudienceOwners), "malware was found; the files are in quarantine"},
+	{Cancelled, TurnNobody, Nowhere, nil, LinkCancelled, "",
+		tell(AudienceRequester), "withdrawn, or expired; the files are deleted"},
+	{Failed, TurnOperator, WhereItFailed, nil, LinkClosed, "",
+		tell(AudienceRequester, AudienceOperators), "could not go on; retry continues where it stopped"},
+	{Revoked, TurnNobody, Refused, nil, LinkCancelled, "",
+		tell(AudienceRequester, AudienceOwners), "approval was taken back; the files are put aside"},
+}
