@@ -11,33 +11,46 @@ import (
 // Store keeps requests, their manifests, audit trails and notices, and the settings of workspaces.
 //
 // Reads are strongly consistent. Every method may fail with an error that is ErrTransient: then the outcome of a write
-// is unknown, and whoever wrote must read again before deciding anything. Methods honour the context's deadline. All
-// methods may be called concurrently.
+// is unknown, and whoever wrote must read again before deciding anything. Methods honour the context: when it is done
+// they fail with an error that is ErrTransient and the context's. All methods may be called concurrently. Whatever
+// error comes back, there is no result beside it.
+//
+// The id of a workspace is 1 to 64 lower-case letters, digits and hyphens; that of a request a lower-case UUID, which is
+// of version 7 so that ids sort by creation. Asking for any other finds nothing. Ids of people and notices are any text
+// of 1 to 128 bytes. Text comes back as it was if it is valid UTF-8, times as the same instants, nil and empty slices
+// as either. Limits are 1 to MaxPage.
 type Store interface {
 	// Create stores a new request (Before is zero). The lookups by id and by requester are written first: they are
-	// harmless without the request. ErrExists when the id is taken.
+	// harmless without the request. ErrExists when the id is taken, by whatever workspace.
 	Create(ctx context.Context, c Commit) (Request, error)
 
 	// Commit stores the next version of a request, all or nothing: the request with its index rows, and whatever else
-	// the commit holds. ErrLost when the stored version is no longer c.Before's ETag, or when the reviewer has already
-	// a review in the round; nothing is stored then. Returns the request with its new ETag.
+	// the commit holds. ErrLost when the stored version is no longer c.Before's ETag (or was never stored), or when the
+	// reviewer has already a review in the round; nothing is stored then. Returns the request with its new ETag.
 	//
-	// It refuses (with an error that is a programming mistake, not a coded one): a change of status without a record,
-	// a version that is not the next one, a record that does not continue the chain.
+	// It refuses (with an error that is a programming mistake, not a coded one) what Commit.Check refuses, a Before that
+	// was not read by Request, Create or Commit, another requester than before, an UpdatedWhen before 1970 or after
+	// 2200, ids that cannot be stored, notices that Before had already, an Untold that is not Before's, without some,
+	// and with the new ones, and what is too large (Azure: 1 MiB a row, of two bytes a character; 4 MiB and 100 rows a
+	// commit, where the request counts three times). A manifest keeps its pages: a round's next manifest has at least as
+	// many, and those that differ are dirty.
 	Commit(ctx context.Context, c Commit) (Request, error)
 
 	// Request reads one. ErrNotFound when the workspace has none with this id.
 	Request(ctx context.Context, workspace, id string) (Request, error)
 
 	// Workspace finds the workspace of a request by its id alone. ErrNotFound. Only for nudges from storage, which know
-	// no workspace; never for a person.
+	// no workspace; never for a person. It may name a workspace for a request that was never stored.
 	Workspace(ctx context.Context, id string) (string, error)
 
-	// Requests lists one page of a workspace's requests. A page may be short or empty and still have a Next.
-	// ErrCursor when the cursor is not one that this query gave out.
+	// Requests lists one page of a workspace's requests. A page may be short or empty and still have a Next. A request
+	// that does not change is neither left out nor doubled, whatever happens to others between the pages. Requests of
+	// a list have no ETag: they are for looking at; what is to be changed must be read by Request.
+	// ErrCursor when the cursor is not one that this query gave out; the limit may differ.
 	Requests(ctx context.Context, q Query) (Page, error)
 
-	// RequestsOf lists one page of the requests that a person made, over all workspaces, newest first. ErrCursor as above.
+	// RequestsOf lists one page of the requests that a person made, over all workspaces, newest first. All that is said
+	// of Requests holds.
 	RequestsOf(ctx context.Context, person string, limit int, cursor string) (Page, error)
 
 	// Manifest reads the files of a round. A round without any is an empty manifest, not an error.
@@ -59,11 +72,13 @@ type Store interface {
 	// Settings reads a workspace's settings. ErrNotFound when it has none.
 	Settings(ctx context.Context, workspace string) (Settings, error)
 
-	// PutSettings stores settings with the record of the change. s.ETag must be the ETag that was read, or empty for a
-	// workspace that has none yet; ErrLost otherwise. Returns the settings with their new ETag.
+	// PutSettings stores settings with the record of the change, both or neither. s.ETag must be the ETag that was
+	// read, or empty for a workspace that has none yet; ErrLost otherwise. Returns the settings with their new ETag. It
+	// refuses, as a mistake, a record that does not continue the chain of the settings.
 	PutSettings(ctx context.Context, s Settings, r Record) (Settings, error)
 
-	// Workspaces lists one page of the workspaces that have settings, in the order of their ids, with the cursor of the next page.
+	// Workspaces lists one page of the workspaces that have settings, in the order of their ids, with the cursor of the
+	// next page. It may also name one whose first settings were not stored after all.
 	Workspaces(ctx context.Context, limit int, cursor string) (ids []string, next string, err error)
 
 	// Ping reads something cheap, to see whether the store answers.
@@ -87,8 +102,8 @@ type Order string
 
 // The orders.
 const (
-	NewestFirst Order = "newest_first" // by creation
-	LastChanged Order = "last_changed" // by UpdatedWhen, latest first
+	NewestFirst Order = "newest_first" // by creation, that is by id
+	LastChanged Order = "last_changed" // by UpdatedWhen, latest first; by id where that is the same, newest first
 )
 
 // Query asks for a page of requests.
