@@ -155,3 +155,17 @@ func noRowSentence(s Status) string {
 	}
 	return "The request is " + string(s) + ": " + facts.Explanation + "."
 }
+
+// Has reports whether the status has a row for the event.
+func Has(s Status, e Event) bool {
+	return slices.ContainsFunc(transitions, func(t Transition) bool { return t.From == s && t.Event == e })
+}
+
+// DecisionOf returns the decision that the event carries; empty where it carries none.
+func DecisionOf(e Event) Decision {
+	if e == EventRevoke {
+		return DecisionRevoked
+	}
+	ask, _ := e.ask()
+	return ask.Decision
+}

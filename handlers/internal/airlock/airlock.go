@@ -116,6 +116,9 @@ type Request struct {
 	RecordSeq  int    `json:"recordSeq"` // sequence number of the last audit record
 	RecordHash string `json:"recordHash"`
 
+	// Stamp is different for every commit: it tells a writer whose answer was lost whether its own write is stored.
+	Stamp string `json:"stamp"`
+
 	// ETag is the store's token for the version that was read. Opaque; never written into the stored document.
 	ETag string `json:"-"`
 }

@@ -20,15 +20,16 @@ type Kind string
 
 // The kinds.
 const (
-	Malformed   Kind = "malformed"   // could not be read at all
-	Invalid     Kind = "invalid"     // a field has a value that it cannot have
-	Forbidden   Kind = "forbidden"   // the role is missing
-	Missing     Kind = "missing"     // there is no such thing, or not for you
-	Illegal     Kind = "illegal"     // the status has no such transition
-	Ruled       Kind = "ruled"       // a rule refuses it; Code is its name
-	Conflict    Kind = "conflict"    // somebody else was faster
-	Unavailable Kind = "unavailable" // a dependency does not answer; try again
-	Disabled    Kind = "disabled"    // switched off in this workspace
+	Malformed       Kind = "malformed"       // could not be read at all
+	Invalid         Kind = "invalid"         // a field has a value that it cannot have
+	Unauthenticated Kind = "unauthenticated" // the token is not for this place
+	Forbidden       Kind = "forbidden"       // the role is missing
+	Missing         Kind = "missing"         // there is no such thing, or not for you
+	Illegal         Kind = "illegal"         // the status has no such transition
+	Ruled           Kind = "ruled"           // a rule refuses it; Code is its name
+	Conflict        Kind = "conflict"        // somebody else was faster
+	Unavailable     Kind = "unavailable"     // a dependency does not answer; try again
+	Disabled        Kind = "disabled"        // switched off in this workspace
 )
 
 // Problem is an error with an answer for a person. Anything else that a use case returns is internal and is not shown.
@@ -56,15 +57,16 @@ func problem(kind Kind, code, format string, args ...any) *Problem {
 
 // The sentences that existing clients know.
 const (
-	sentenceNoRequest  = "Airlock request does not exist"
-	sentenceNoSettings = "Workspace does not exist"
-	sentenceIllegal    = "Airlock request status change was illegal"
-	sentenceDisabled   = "Airlock is not enabled in this workspace."
-	sentenceLinkRole   = "User is unauthorized to access airlock request files in its current status."
-	sentenceLinkBusy   = "Airlock request is being processed, please try again later."
-	sentenceLinkGone   = "Airlock request was cancelled."
-	sentenceLinkClosed = "Airlock request is in invalid status: rejected, blocked or failed."
-	sentenceStore      = "State Store endpoint is not responding"
+	sentenceNoRequest     = "Airlock request does not exist"
+	sentenceNoSettings    = "Workspace does not exist"
+	sentenceWrongAudience = "Invalid token"
+	sentenceIllegal       = "Airlock request status change was illegal"
+	sentenceDisabled      = "Airlock is not enabled in this workspace."
+	sentenceLinkRole      = "User is unauthorized to access airlock request files in its current status."
+	sentenceLinkBusy      = "Airlock request is being processed, please try again later."
+	sentenceLinkGone      = "Airlock request was cancelled."
+	sentenceLinkClosed    = "Airlock request is in invalid status: rejected, blocked or failed."
+	sentenceStore         = "State Store endpoint is not responding"
 )
 
 // answer turns what a port failed with into a problem for the person who asked. Errors that are none of a person's

@@ -42,12 +42,12 @@ func DefaultLayout() Layout {
 func CompactLayout() Layout {
 	l := Layout{}
 	for key := range DefaultLayout() {
-		direction, zone, _ := strings.Cut(key, "/")
+		_, zone, _ := strings.Cut(key, "/")
 		account := "stal{tre}"
 		if strings.Contains(DefaultLayout()[key].Account, "{ws}") {
 			account = "stalws{ws}"
 		}
-		l[key] = Locate{account, "{id}-" + direction[:2] + "-" + zone + "{round}"}
+		l[key] = Locate{account, "{id}-" + zone + "{round}"}
 	}
 	return l
 }

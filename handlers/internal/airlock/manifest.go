@@ -25,7 +25,8 @@ type Verdict struct {
 	Reason  string     `json:"reason,omitempty"` // the scanner's reason for not scanning
 	Malware []string   `json:"malware,omitempty"`
 	SHA256  string     `json:"sha256,omitempty"`
-	At      string     `json:"at,omitempty"` // the scanner's own time stamp
+	At      string     `json:"at,omitempty"`      // the scanner's own time stamp
+	Claimed bool       `json:"claimed,omitempty"` // an event said so, but no index tag agrees: it does not count
 }
 
 // ScanResult is the outcome of a scan, in the words that Defender for Storage uses in events and index tags.

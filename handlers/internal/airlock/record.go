@@ -119,3 +119,14 @@ func (c Commit) Check() error {
 	}
 	return nil
 }
+
+// digest is the SHA-256 of the settings' JSON, without what the store and the chain add.
+func (next Settings) digest() string {
+	next.RecordSeq, next.RecordHash = 0, ""
+	encoded, err := json.Marshal(next)
+	if err != nil {
+		panic("airlock: settings cannot fail to encode: " + err.Error())
+	}
+	sum := sha256.Sum256(encoded)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,220 @@
+package airlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"airlock/statemachine"
+)
+
+// maxRaces is how often a use case decides again after somebody else was faster.
+const maxRaces = 8
+
+// Create makes a request and the container for its files, which exists when this returns.
+func (s *Service) Create(ctx context.Context, who Identity, workspace string, in NewRequest) (View, error) {
+	actor, settings, err := s.enter(ctx, who, workspace, RoleOwner, RoleResearcher)
+	if err != nil {
+		return View{}, err
+	}
+	if err := in.check(); err != nil {
+		return View{}, err
+	}
+	now := s.Now()
+	r := Request{
+		WorkspaceID: workspace, ID: s.NewID(), Type: in.Type, Title: in.Title, Justification: in.Justification,
+		CreatedBy: actor.Person, CreatedWhen: now, Round: 1, Scanning: settings.Scanning,
+	}
+	f := facts(r, settings, actor)
+	t, refusal := statemachine.Decide(f, statemachine.EventCreate)
+	if refusal != nil {
+		return View{}, refused(refusal)
+	}
+	stored, err := s.commit(ctx, s.applied(Request{}, r, *t, actor, settings, in.Title, ""))
+	if err != nil {
+		return View{}, answer(fmt.Errorf("create %s: %w", r.ID, err), sentenceNoSettings)
+	}
+	if place, err := s.place(stored, settings, stored.Spot()); err != nil {
+		s.report(ctx, err)
+	} else if err := s.Zones.Open(ctx, place); err != nil {
+		s.report(ctx, fmt.Errorf("create %s: %w", r.ID, err)) // owed, and done in a moment
+	}
+	s.nudge(ctx, stored, 0)
+	return view(stored, settings, actor), nil
+}
+
+func (in NewRequest) check() error {
+	switch {
+	case !slices.Contains(Directions(), in.Type):
+		return problem(Invalid, "type", "The type must be import or export.")
+	case utf8.RuneCountInString(in.Title) > MaxText:
+		return problem(Invalid, "title", "The title has more than %d characters.", MaxText)
+	case utf8.RuneCountInString(in.Justification) > MaxText:
+		return problem(Invalid, "businessJustification", "The business justification has more than %d characters.", MaxText)
+	default:
+		return nil
+	}
+}
+
+// action is one thing that a person does with a request.
+type action struct {
+	who       Identity
+	workspace string
+	id        string
+	action    statemachine.Action
+	decision  statemachine.Decision
+	text      string
+	// prepare adds what the person brings, once the rules have nothing against it otherwise: it returns why the files
+	// cannot be submitted, and what to store with the change.
+	prepare func(ctx context.Context, r Request, settings Settings) (problem string, extra Commit, err error)
+	// extend adds to the commit what the transition itself does not know.
+	extend func(c *Commit, actor Actor)
+}
+
+// Submit seals the files as they are now and hands the request over.
+func (s *Service) Submit(ctx context.Context, who Identity, workspace, id string) (View, error) {
+	return s.act(ctx, action{who: who, workspace: workspace, id: id, action: statemachine.ActionSubmit, prepare: s.prepareSubmit})
+}
+
+// Cancel withdraws a request and deletes its files.
+func (s *Service) Cancel(ctx context.Context, who Identity, workspace, id string) (View, error) {
+	return s.act(ctx, action{who: who, workspace: workspace, id: id, action: statemachine.ActionCancel})
+}
+
+// Retry lets a failed request go on where it failed.
+func (s *Service) Retry(ctx context.Context, who Identity, workspace, id string) (View, error) {
+	return s.act(ctx, action{who: who, workspace: workspace, id: id, action: statemachine.ActionRetry})
+}
+
+// Review gives one reviewer's decision.
+func (s *Service) Review(ctx context.Context, who Identity, workspace, id string, in NewReview) (View, error) {
+	if err := checkText("decisionExplanation", in.Explanation); err != nil {
+		return View{}, err
+	}
+	given := []statemachine.Decision{statemachine.DecisionApproved, statemachine.DecisionRejected, statemachine.DecisionChangesRequested}
+	if !slices.Contains(given, in.Decision) {
+		return View{}, problem(Invalid, "decision", "The decision must be approved, rejected or changes_requested.")
+	}
+	return s.act(ctx, action{
+		who: who, workspace: workspace, id: id, action: statemachine.ActionReview, decision: in.Decision, text: in.Explanation,
+		extend: func(c *Commit, actor Actor) {
+			review := s.review(*c, actor, in.Decision, in.Explanation)
+			c.Review = &review
+			c.After.Reviews = append(slices.Clip(c.After.Reviews), review)
+		},
+	})
+}
+
+// Revoke takes an approval back and puts the files aside, so that every link to them dies.
+func (s *Service) Revoke(ctx context.Context, who Identity, workspace, id, reason string) (View, error) {
+	if err := checkText("reason", reason); err != nil {
+		return View{}, err
+	}
+	return s.act(ctx, action{
+		who: who, workspace: workspace, id: id, action: statemachine.ActionRevoke, text: reason,
+		extend: func(c *Commit, actor Actor) {
+			c.After.Reviews = append(slices.Clip(c.After.Reviews), s.review(*c, actor, statemachine.DecisionRevoked, reason))
+		},
+	})
+}
+
+func (s *Service) review(c Commit, actor Actor, d statemachine.Decision, text string) Review {
+	return Review{ID: s.NewID(), Round: c.Before.Round, Reviewer: actor.Person, When: c.After.UpdatedWhen, Decision: d, Explanation: text}
+}
+
+func checkText(field, text string) error {
+	if utf8.RuneCountInString(text) > MaxText {
+		return problem(Invalid, field, "The %s has more than %d characters.", field, MaxText)
+	}
+	return nil
+}
+
+// act reads the request, asks the rules, commits and nudges; it starts again when somebody else was faster.
+func (s *Service) act(ctx context.Context, a action) (View, error) {
+	actor, settings, err := s.enter(ctx, a.who, a.workspace, members()...)
+	if err != nil {
+		return View{}, err
+	}
+	for range maxRaces {
+		r, err := s.Store.Request(ctx, a.workspace, a.id)
+		if err != nil {
+			return View{}, answer(fmt.Errorf("%s %s: %w", a.action, a.id, err), sentenceNoRequest)
+		}
+		c, err := s.decide(ctx, a, r, actor, settings)
+		if err != nil {
+			return View{}, err
+		}
+		stored, err := s.commit(ctx, c)
+		if errors.Is(err, ErrLost) {
+			continue
+		}
+		if err != nil {
+			return View{}, answer(fmt.Errorf("%s %s: %w", a.action, a.id, err), sentenceNoRequest)
+		}
+		s.nudge(ctx, stored, 0)
+		return view(stored, settings, actor), nil
+	}
+	return View{}, answer(fmt.Errorf("%s %s: %w", a.action, a.id, ErrLost), sentenceNoRequest)
+}
+
+// decide builds the commit for what a person asks, or says why not.
+func (s *Service) decide(ctx context.Context, a action, r Request, actor Actor, settings Settings) (Commit, error) {
+	f := facts(r, settings, actor)
+	f.Explanation = strings.TrimSpace(a.text) != ""
+	t, refusal := statemachine.Choose(f, a.action, a.decision)
+	base, extra := r, Commit{}
+	if refusal == nil && a.prepare != nil {
+		var err error
+		if f.FileProblem, extra, err = a.prepare(ctx, r, settings); err != nil {
+			return Commit{}, answer(fmt.Errorf("%s %s: %w", a.action, a.id, err), sentenceNoRequest)
+		}
+		if t, refusal = statemachine.Choose(f, a.action, a.decision); refusal == nil {
+			base = extra.After
+		}
+	}
+	if refusal != nil {
+		return Commit{}, refused(refusal)
+	}
+	c := s.applied(r, base, *t, actor, settings, a.text, extra.digest())
+	c.Manifest, c.Dirty = extra.Manifest, extra.Dirty
+	if a.extend != nil {
+		a.extend(&c, actor)
+	}
+	return c, nil
+}
+
+// digest is that of the manifest that is stored with the commit, if any.
+func (c Commit) digest() string {
+	if c.Manifest == nil {
+		return ""
+	}
+	return c.Manifest.Digest()
+}
+
+// refused turns the state machine's no into an answer.
+func refused(r *statemachine.Refusal) error {
+	switch r.Kind {
+	case statemachine.RefusedForbidden:
+		return &Problem{Kind: Forbidden, Code: "forbidden", Detail: r.Sentence}
+	case statemachine.RefusedByGuard:
+		kind := Ruled
+		if r.Guard == statemachine.DirectionEnabled {
+			kind = Disabled
+		}
+		return &Problem{Kind: kind, Code: string(r.Guard), Detail: r.Sentence}
+	default:
+		return &Problem{Kind: Illegal, Code: string(r.Kind), Detail: sentenceIllegal + ". " + r.Sentence}
+	}
+}
+
+// place resolves a spot of a request to a container.
+func (s *Service) place(r Request, settings Settings, spot statemachine.Spot) (Place, error) {
+	p, err := s.Layout.With(settings.Layout).Place(r.Type, s.TRE, settings.Suffix, r.ID, spot)
+	if err != nil {
+		return Place{}, fmt.Errorf("place of %s: %w", r.ID, err)
+	}
+	return p, nil
+}

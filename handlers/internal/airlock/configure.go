@@ -1,0 +1,187 @@
+package airlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Settings reads a workspace's settings as they are stored.
+func (s *Service) Settings(ctx context.Context, who Identity, workspace string) (Settings, error) {
+	if !who.isAdmin() {
+		if _, _, err := s.enter(ctx, who, workspace, members()...); err != nil {
+			return Settings{}, err
+		}
+	}
+	settings, err := s.Store.Settings(ctx, workspace)
+	if err != nil {
+		return Settings{}, answer(fmt.Errorf("settings of %s: %w", workspace, err), sentenceNoSettings)
+	}
+	return settings, nil
+}
+
+// PutSettings replaces a workspace's settings. TRE admins may change everything; owners only the members, how many
+// approvals are needed, and whether people may review their own requests. next.ETag must be what was read.
+func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) (Settings, error) {
+	current, err := s.Store.Settings(ctx, next.WorkspaceID)
+	isNew := errors.Is(err, ErrNotFound)
+	switch {
+	case isNew && !who.isAdmin():
+		return Settings{}, answer(err, sentenceNoSettings)
+	case err != nil && !isNew:
+		return Settings{}, answer(fmt.Errorf("settings of %s: %w", next.WorkspaceID, err), sentenceNoSettings)
+	case !isNew && !who.isAdmin():
+		if _, _, err := s.enter(ctx, who, next.WorkspaceID, RoleOwner); err != nil {
+			return Settings{}, err
+		}
+		if fields := next.beyondOwner(current); len(fields) > 0 {
+			return Settings{}, problem(Forbidden, "admin_only", "Only a TRE admin may change: %s.", strings.Join(fields, ", "))
+		}
+	}
+	if err := next.check(s.Layout); err != nil {
+		return Settings{}, err
+	}
+	now := s.Now()
+	next.Version, next.ChangedBy, next.ChangedAt = current.Version+1, who.ID, now
+	record := Record{
+		When: now, Who: who.ID, Name: who.Name, What: "settings", Text: fmt.Sprintf("version %d", next.Version),
+		Digest: next.digest(), Source: who.SourceAddress, Trace: who.CorrelationID,
+	}.Seal(current.RecordSeq, current.RecordHash)
+	next.RecordSeq, next.RecordHash = record.Seq, record.Hash
+	stored, err := s.Store.PutSettings(ctx, next, record)
+	if err != nil {
+		return Settings{}, answer(fmt.Errorf("settings of %s: %w", next.WorkspaceID, err), sentenceNoSettings)
+	}
+	s.rememberSettings(stored)
+	return stored, nil
+}
+
+// isAdmin reports whether the token proves a TRE admin: by the API's audience only.
+func (i Identity) isAdmin() bool { return i.ForAPI && slices.Contains(i.Roles, RoleAdmin) }
+
+// beyondOwner names the fields that differ and are not an owner's to change.
+func (next Settings) beyondOwner(current Settings) []string {
+	allowed := current
+	allowed.Members, allowed.Approvals, allowed.SelfReview = next.Members, next.Approvals, next.SelfReview
+	return allowed.differences(next)
+}
+
+// differences names the settings in which two versions differ.
+func (next Settings) differences(other Settings) []string {
+	var names []string
+	for _, f := range []struct {
+		name string
+		same bool
+	}{
+		{"displayName", next.Name == other.Name}, {"description", next.Description == other.Description},
+		{"directions", slices.Equal(next.Directions, other.Directions)}, {"audience", next.Audience == other.Audience},
+		{"archived", next.Archived == other.Archived}, {"maxFiles", next.MaxFiles == other.MaxFiles},
+		{"maxBytes", next.MaxBytes == other.MaxBytes}, {"maxNameLength", next.MaxNameLength == other.MaxNameLength},
+		{"nameDenied", slices.Equal(next.NameDenied, other.NameDenied)},
+		{"draftLifetime", next.DraftLifetime == other.DraftLifetime}, {"scanning", next.Scanning == other.Scanning},
+		{"suffix", next.Suffix == other.Suffix}, {"layout", equalLayout(next.Layout, other.Layout)},
+	} {
+		if !f.same {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+func equalLayout(a, b map[string]Locate) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if b[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+// accountPattern is what Azure allows as the name of a storage account, once the placeholders are filled.
+var (
+	accountPattern   = regexp.MustCompile(`^[a-z0-9]*(\{(tre|ws)\}[a-z0-9]*)*$`)
+	containerPattern = regexp.MustCompile(`^([a-z0-9]+-)*\{id\}(-[a-z0-9]+)*\{round\}$`)
+	suffixPattern    = regexp.MustCompile(`^[a-z0-9]{1,12}$`)
+)
+
+// maxMembers bounds a member list: the settings are one row.
+const maxMembers = 1000
+
+// check returns every problem of the settings at once, joined; each is a *Problem.
+func (next Settings) check(layout Layout) error {
+	var errs []error
+	wrong := func(field, format string, args ...any) { errs = append(errs, problem(Invalid, field, format, args...)) }
+	for _, d := range next.Directions {
+		if !slices.Contains(Directions(), d) {
+			wrong("directions", "%q is not a direction: use import and export.", d)
+		}
+	}
+	if next.MaxFiles < 1 || next.MaxFiles > MaxManifestFiles {
+		wrong("maxFiles", "It must be from 1 to %d.", MaxManifestFiles)
+	}
+	if next.MaxBytes < 1 {
+		wrong("maxBytes", "It must be at least 1.")
+	}
+	if next.MaxNameLength < 1 || next.MaxNameLength > maxBlobName {
+		wrong("maxNameLength", "It must be from 1 to %d.", maxBlobName)
+	}
+	if next.DraftLifetime != 0 && next.DraftLifetime < time.Hour {
+		wrong("draftLifetime", "It must be at least an hour, or 0 for ever.")
+	}
+	if next.Approvals < 1 || next.Approvals > 10 {
+		wrong("approvals", "It must be from 1 to 10.")
+	}
+	if !suffixPattern.MatchString(next.Suffix) {
+		wrong("suffix", "It must be 1 to 12 lower-case letters and digits.")
+	}
+	for _, pattern := range next.NameDenied {
+		if _, err := path.Match(pattern, ""); err != nil {
+			wrong("nameDenied", "%q is not a pattern.", pattern)
+		}
+	}
+	next.checkMembers(wrong)
+	for key, at := range next.Layout {
+		if _, ok := layout[key]; !ok {
+			wrong("layout", "%q is not a direction and a zone.", key)
+		}
+		if !accountPattern.MatchString(at.Account) || at.Account == "" {
+			wrong("layout", "%q is not a template for an account.", at.Account)
+		}
+		if !containerPattern.MatchString(at.Container) {
+			wrong("layout", "%q is not a template for a container: it needs {id} and ends in {round}.", at.Container)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (next Settings) checkMembers(wrong func(field, format string, args ...any)) {
+	if len(next.Members) > maxMembers {
+		wrong("members", "There may be at most %d.", maxMembers)
+	}
+	seen := map[string]bool{}
+	for i, m := range next.Members {
+		switch {
+		case m.ID == "":
+			wrong("members", "Member %d has no id.", i+1)
+		case seen[m.ID]:
+			wrong("members", "%q is listed twice.", m.ID)
+		}
+		seen[m.ID] = true
+		for _, r := range m.Roles {
+			if r != RoleResearcher && r != RoleOwner && r != RoleManager {
+				wrong("members", "%q is not a role in a workspace.", r)
+			}
+		}
+		if strings.ContainsAny(m.Email, "\r\n<>,; ") {
+			wrong("members", "The e-mail address of member %d holds a character that it cannot have.", i+1)
+		}
+	}
+}

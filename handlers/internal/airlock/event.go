@@ -1,0 +1,129 @@
+package airlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"airlock/statemachine"
+)
+
+// Heard says what became of something that arrived from outside; every value but these is an error.
+type Heard string
+
+// What can become of an event.
+const (
+	HeardNudge   Heard = "nudged"  // the request was looked at
+	HeardVerdict Heard = "verdict" // a verdict was stored
+	HeardUnknown Heard = "unknown" // no request of ours has such a container
+	HeardStale   Heard = "stale"   // another round, zone or version of the file: old news
+	HeardIntake  Heard = "intake"  // uploads concern nobody before they are submitted
+	HeardTwice   Heard = "known"   // the verdict is stored already
+)
+
+// ScanReport is what the malware scanner says of one blob.
+type ScanReport struct {
+	Place   Place
+	Name    string
+	ETag    string // without quotes
+	Verdict Verdict
+}
+
+// Stored hears that a blob was written somewhere: if it is one that a request waits for, the request is looked at.
+func (s *Service) Stored(ctx context.Context, p Place) (Heard, error) {
+	r, _, spot, heard, err := s.whose(ctx, p)
+	switch {
+	case err != nil || heard != "":
+		return heard, err
+	case spot.Zone == statemachine.Intake && !statemachine.Moving(r.Owed):
+		return HeardIntake, nil
+	}
+	return HeardNudge, s.Reconcile(ctx, r.WorkspaceID, r.ID)
+}
+
+// Scanned hears a verdict. It counts for the very bytes that the manifest sealed, and for nothing else.
+func (s *Service) Scanned(ctx context.Context, report ScanReport) (Heard, error) {
+	for range maxRaces {
+		r, settings, spot, heard, err := s.whose(ctx, report.Place)
+		if err != nil || heard != "" {
+			return heard, err
+		}
+		if spot.Zone != statemachine.Holding || spot.Round != r.Round || r.Status != statemachine.Submitted {
+			return HeardStale, nil
+		}
+		m, err := s.Store.Manifest(ctx, r.WorkspaceID, r.ID, r.Round)
+		if err != nil {
+			return "", fmt.Errorf("verdict for %s: %w", r.ID, err)
+		}
+		i := slices.IndexFunc(m.Files, func(f File) bool { return f.Name == report.Name })
+		if i >= 0 && m.Files[i].SealedETag == "" {
+			// The scanner was faster than we were: note what has arrived, then look again.
+			if err := s.Reconcile(ctx, r.WorkspaceID, r.ID); err != nil {
+				return "", err
+			}
+			if m, err = s.Store.Manifest(ctx, r.WorkspaceID, r.ID, r.Round); err != nil {
+				return "", fmt.Errorf("verdict for %s: %w", r.ID, err)
+			}
+			if r, err = s.Store.Request(ctx, r.WorkspaceID, r.ID); err != nil {
+				return "", fmt.Errorf("verdict for %s: %w", r.ID, err)
+			}
+		}
+		if i < 0 || m.Files[i].SealedETag != report.ETag || r.Status != statemachine.Submitted {
+			return HeardStale, nil
+		}
+		heard, err = s.storeVerdict(ctx, r, settings, m, i, report.Verdict)
+		if !errors.Is(err, ErrLost) {
+			return heard, err
+		}
+	}
+	return "", fmt.Errorf("verdict for %s: %w", report.Place.Container, ErrLost)
+}
+
+// storeVerdict stores one verdict, and lets the request go on once every file has one.
+func (s *Service) storeVerdict(ctx context.Context, r Request, settings Settings, m Manifest, i int, v Verdict) (Heard, error) {
+	known := m.Files[i].Verdict
+	if known.final() || known.Result == v.Result {
+		return HeardTwice, s.Reconcile(ctx, r.WorkspaceID, r.ID)
+	}
+	v.Claimed = s.ScanTags
+	m.Files[i].Verdict = v
+	next := r
+	next.Version++
+	next.Due = s.due(next, settings)
+	stored, err := s.commit(ctx, Commit{Before: r, After: next, Manifest: &m, Dirty: []int{i / ManifestPage}})
+	if err != nil {
+		return "", fmt.Errorf("verdict for %s: %w", r.ID, err)
+	}
+	silent := func(f File) bool { return f.Verdict.Result == ScanPending }
+	if v.Result == Clean && slices.ContainsFunc(m.Files, silent) {
+		return HeardVerdict, nil // others are still to come
+	}
+	return HeardVerdict, s.Reconcile(ctx, stored.WorkspaceID, stored.ID)
+}
+
+// whose finds the request, and which of its containers, a place belongs to. heard is set when it is none of ours.
+func (s *Service) whose(ctx context.Context, p Place) (r Request, settings Settings, spot statemachine.Spot, heard Heard, err error) {
+	id := RequestID(p.Container)
+	if id == "" {
+		return r, settings, spot, HeardUnknown, nil
+	}
+	workspace, err := s.Store.Workspace(ctx, id)
+	if err == nil {
+		r, err = s.Store.Request(ctx, workspace, id)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return r, settings, spot, HeardUnknown, nil
+	}
+	if err == nil {
+		settings, err = s.workspaceSettings(ctx, workspace)
+	}
+	if err != nil {
+		return r, settings, spot, "", fmt.Errorf("event of %s: %w", id, err)
+	}
+	spot, ok := s.Layout.With(settings.Layout).Spot(r.Type, s.TRE, settings.Suffix, id, r.Round, p)
+	if !ok {
+		return r, settings, spot, HeardUnknown, nil
+	}
+	return r, settings, spot, "", nil
+}

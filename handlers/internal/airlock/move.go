@@ -1,0 +1,336 @@
+package airlock
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"airlock/statemachine"
+)
+
+// The metadata of a copied blob: which bytes it is a copy of, in which attempt of the request it was made, and how
+// often it had been started over. It replaces whatever the uploader had written.
+const (
+	metaSource  = "airlocksource"  // ETag of the source
+	metaAttempt = "airlockattempt" // Request.Attempt
+	metaTry     = "airlocktry"     // from 1
+)
+
+// maxCopyTries is how often a copy that failed is started over within one attempt.
+const maxCopyTries = 5
+
+// ledger is the files that a task moves: what each must be, and what is known of it at both ends.
+type ledger struct {
+	from, to Place
+	arrived  map[string]Blob
+	started  int // copies begun in this pass
+	waiting  int // copies on their way
+	attempt  int
+}
+
+// list reads a container once in a pass. ok is false when it does not exist.
+func (l *look) list(ctx context.Context, p Place) (blobs map[string]Blob, ok bool, err error) {
+	if blobs, ok := l.seen[p]; ok {
+		return blobs, true, nil
+	}
+	blobs = map[string]Blob{}
+	for b, err := range l.s.Zones.List(ctx, p) {
+		if errors.Is(err, ErrNotFound) {
+			return nil, false, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		blobs[b.Name] = b
+	}
+	l.seen[p] = blobs
+	return blobs, true, nil
+}
+
+// open resolves both ends of a task and lists the target, which it makes if need be.
+func (l *look) open(ctx context.Context, t statemachine.Task) (*ledger, error) {
+	from, err := l.s.place(l.before, l.settings, t.From)
+	if err != nil {
+		return nil, err
+	}
+	to, err := l.s.place(l.before, l.settings, t.To)
+	if err != nil {
+		return nil, err
+	}
+	arrived, ok, err := l.list(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		if err := l.s.Zones.Open(ctx, to); err != nil {
+			return nil, err
+		}
+		arrived = map[string]Blob{}
+	}
+	return &ledger{from: from, to: to, arrived: arrived, attempt: l.before.Attempt}, nil
+}
+
+// relist reads the target again after copies were started: most small ones are complete at once.
+func (l *look) relist(ctx context.Context, d *ledger) error {
+	delete(l.seen, d.to)
+	arrived, ok, err := l.list(ctx, d.to)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("container %s: %w", d.to.Container, ErrNotFound)
+	}
+	d.arrived, d.started, d.waiting = arrived, 0, 0
+	return nil
+}
+
+// errGivenUp says that a copy failed too often.
+var errGivenUp = errors.New("the copy failed too often")
+
+// bring makes sure that one file is, or will be, at the target: a copy of the source's bytes with the given ETag.
+// It reports whether the file is there. stale asks for a fresh copy of one that is complete.
+func (l *look) bring(ctx context.Context, d *ledger, name, etag string, same func(Blob) bool, stale func(Blob) bool) (bool, error) {
+	b, ok := d.arrived[name]
+	try := 1
+	if ok {
+		switch {
+		case b.Copy == CopyPending:
+			d.waiting++
+			return false, nil
+		case b.Copy == CopySuccess && same(b) && !stale(b):
+			return true, nil
+		}
+		if b.Copy != CopySuccess || !same(b) {
+			if n, err := strconv.Atoi(b.Metadata[metaTry]); err == nil && b.Metadata[metaAttempt] == strconv.Itoa(d.attempt) {
+				try = n + 1
+			}
+		}
+		if try > maxCopyTries && statemachine.Has(l.after.Status, statemachine.EventFail) {
+			return false, fmt.Errorf("copy %s to %s: %w", d.from.Container, d.to.Container, errGivenUp)
+		}
+		if err := l.s.Zones.Remove(ctx, d.to, name); err != nil {
+			return false, err
+		}
+	}
+	err := l.s.Zones.Copy(ctx, Copy{From: d.from, To: d.to, Name: name, IfMatch: etag, Metadata: map[string]string{
+		metaSource: etag, metaAttempt: strconv.Itoa(d.attempt), metaTry: strconv.Itoa(try),
+	}})
+	if errors.Is(err, ErrExists) {
+		err = nil // somebody else was faster with the same copy
+	}
+	if err == nil {
+		d.started++
+	}
+	return false, err
+}
+
+// seal moves the files of the manifest to where nobody but the system can change them, exactly as they were submitted.
+func (l *look) seal(ctx context.Context, t statemachine.Task) (outcome, error) {
+	m, err := l.loadManifest(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	d, err := l.open(ctx, t)
+	if err != nil {
+		return outcome{}, err
+	}
+	for pass := 0; ; pass++ {
+		for i := range m.Files {
+			f := &m.Files[i]
+			there, err := l.bring(ctx, d, f.Name, f.SubmittedETag, isCopyOf(*f, f.SubmittedETag), l.unscanned(*f))
+			switch {
+			case errors.Is(err, ErrChanged):
+				return outcome{event: statemachine.EventUnseal, text: fmt.Sprintf(
+					"%q was changed after it was submitted. Check the files and submit again.", shorten(f.Name))}, nil
+			case errors.Is(err, errGivenUp):
+				return failed("%q could not be copied after %d tries. Nothing is lost: an operator can retry.", f.Name, maxCopyTries), nil
+			case err != nil:
+				return outcome{}, err
+			}
+			if etag := d.arrived[f.Name].ETag; there && f.SealedETag != etag {
+				f.SealedETag, f.Verdict = etag, Verdict{}
+				l.dirty[i/ManifestPage] = true
+			}
+		}
+		if d.started == 0 || pass > 0 {
+			break
+		}
+		if err := l.relist(ctx, d); err != nil {
+			return outcome{}, err
+		}
+	}
+	if d.started > 0 || d.waiting > 0 {
+		return l.patience(l.after.StatusSince)
+	}
+	if name := stranger(d.arrived, m); name != "" {
+		return failed("%q is among the sealed files but was not submitted. An operator has to look at it.", name), nil
+	}
+	if l.after.SealedAt.IsZero() {
+		l.after.SealedAt = l.s.Now()
+	}
+	return outcome{done: true}, nil
+}
+
+// unscanned reports of a sealed copy that it belongs to an earlier attempt which ended without a verdict on it: the
+// scanner reads a blob once, when it is made, so only a fresh copy is scanned again.
+func (l *look) unscanned(f File) func(Blob) bool {
+	return func(b Blob) bool {
+		return l.before.Scanning && b.Metadata[metaAttempt] != strconv.Itoa(l.before.Attempt) &&
+			!l.s.verdictOf(f, b).final() && b.ScanTag != Clean && b.ScanTag != Malicious
+	}
+}
+
+// move moves the sealed files on. What arrives must be what was sealed.
+func (l *look) move(ctx context.Context, t statemachine.Task) (outcome, error) {
+	m, err := l.loadManifest(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	d, err := l.open(ctx, t)
+	if err != nil {
+		return outcome{}, err
+	}
+	sources, err := l.sources(ctx, t, d, m)
+	if err != nil {
+		return outcome{}, err
+	}
+	for pass := 0; ; pass++ {
+		for _, f := range m.Files {
+			etag := sources[f.Name]
+			_, err := l.bring(ctx, d, f.Name, etag, isCopyOf(f, etag), never)
+			switch {
+			case errors.Is(err, ErrChanged):
+				return l.broken("%q is no longer as it was sealed. The move was stopped, and an operator has to look at it.", f.Name)
+			case errors.Is(err, errGivenUp):
+				return l.broken("%q could not be moved unchanged. Nothing is lost: an operator can retry.", f.Name)
+			case err != nil:
+				return outcome{}, err
+			}
+		}
+		if d.started == 0 || pass > 0 {
+			break
+		}
+		if err := l.relist(ctx, d); err != nil {
+			return outcome{}, err
+		}
+	}
+	if d.started > 0 || d.waiting > 0 {
+		return l.patience(l.after.StatusSince)
+	}
+	if name := stranger(d.arrived, m); name != "" {
+		return l.broken("%q is at the destination but was not sealed. An operator has to look at it.", name)
+	}
+	return outcome{done: true}, nil
+}
+
+// sources returns the ETag that each file must have at the source: the sealed one in the holding zone; elsewhere that
+// of the blob which is a copy of the sealed one.
+func (l *look) sources(ctx context.Context, t statemachine.Task, d *ledger, m *Manifest) (map[string]string, error) {
+	etags := map[string]string{}
+	if t.From.Zone == statemachine.Holding {
+		for _, f := range m.Files {
+			etags[f.Name] = f.SealedETag
+		}
+		return etags, nil
+	}
+	blobs, _, err := l.list(ctx, d.from)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range m.Files {
+		if b, ok := blobs[f.Name]; ok && isCopyOf(f, f.SealedETag)(b) {
+			etags[f.Name] = b.ETag
+		}
+	}
+	return etags, nil
+}
+
+// handBack moves whatever is at the source to a fresh intake. Files may still change at the source of an intake; what
+// is there when everything has arrived counts.
+func (l *look) handBack(ctx context.Context, t statemachine.Task) (outcome, error) {
+	d, err := l.open(ctx, t)
+	if err != nil {
+		return outcome{}, err
+	}
+	for pass := 0; ; pass++ {
+		delete(l.seen, d.from)
+		sources, _, err := l.list(ctx, d.from)
+		if err != nil {
+			return outcome{}, err
+		}
+		for name, source := range sources {
+			same := func(b Blob) bool { return b.Metadata[metaSource] == source.ETag && b.Size == source.Size }
+			_, err := l.bring(ctx, d, name, source.ETag, same, never)
+			if errors.Is(err, ErrChanged) {
+				d.waiting++ // listed again in the next pass
+				continue
+			}
+			if err != nil {
+				return outcome{}, err
+			}
+		}
+		if d.started == 0 || pass > 0 {
+			break
+		}
+		if err := l.relist(ctx, d); err != nil {
+			return outcome{}, err
+		}
+	}
+	if d.started > 0 || d.waiting > 0 {
+		return outcome{again: l.s.Timing.RetryFirst}, nil
+	}
+	return outcome{done: true}, nil
+}
+
+func never(Blob) bool { return false }
+
+// isCopyOf reports whether a blob is a copy of the file's bytes, taken from a source with the given ETag.
+func isCopyOf(f File, etag string) func(Blob) bool {
+	return func(b Blob) bool {
+		return etag != "" && b.Metadata[metaSource] == etag && b.Size == f.Size &&
+			(len(f.MD5) == 0 || len(b.MD5) == 0 || bytes.Equal(f.MD5, b.MD5))
+	}
+}
+
+// stranger names a blob that the manifest does not have; empty when there is none.
+func stranger(blobs map[string]Blob, m *Manifest) string {
+	if len(blobs) == len(m.Files) {
+		return ""
+	}
+	known := map[string]bool{}
+	for _, f := range m.Files {
+		known[f.Name] = true
+	}
+	for name := range blobs {
+		if !known[name] {
+			return name
+		}
+	}
+	return ""
+}
+
+// loadManifest reads the manifest of the round, once in a pass.
+func (l *look) loadManifest(ctx context.Context) (*Manifest, error) {
+	if l.manifest == nil {
+		m, err := l.s.Store.Manifest(ctx, l.before.WorkspaceID, l.before.ID, l.before.Round)
+		if err != nil {
+			return nil, err
+		}
+		l.manifest = &m
+	}
+	return l.manifest, nil
+}
+
+func failed(format string, name string, args ...any) outcome {
+	return outcome{event: statemachine.EventFail, text: fmt.Sprintf(format, append([]any{shorten(name)}, args...)...)}
+}
+
+// broken fails the request where its status can fail; where it cannot, the work stays owed and the error is kept.
+func (l *look) broken(format, name string) (outcome, error) {
+	if statemachine.Has(l.after.Status, statemachine.EventFail) {
+		return failed(format, name), nil
+	}
+	return outcome{}, fmt.Errorf(format, shorten(name))
+}

@@ -1,0 +1,265 @@
+package airlock
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"airlock/statemachine"
+)
+
+// Request reads one request of a workspace.
+func (s *Service) Request(ctx context.Context, who Identity, workspace, id string) (View, error) {
+	actor, settings, err := s.enter(ctx, who, workspace, members()...)
+	if err != nil {
+		return View{}, err
+	}
+	r, err := s.Store.Request(ctx, workspace, id)
+	if err != nil {
+		return View{}, answer(fmt.Errorf("read %s: %w", id, err), sentenceNoRequest)
+	}
+	return view(r, settings, actor), nil
+}
+
+// Requests lists a workspace's requests. Orders that have no index are served up to MaxPage requests and refused beyond.
+func (s *Service) Requests(ctx context.Context, who Identity, workspace string, l Listing) (Views, error) {
+	actor, settings, err := s.enter(ctx, who, workspace, members()...)
+	if err != nil {
+		return Views{}, err
+	}
+	page, err := s.list(ctx, workspace, l)
+	if err != nil {
+		return Views{}, answer(err, sentenceNoRequest)
+	}
+	views := Views{Next: page.Next, Views: make([]View, len(page.Requests))}
+	for i, r := range page.Requests {
+		views.Views[i] = view(r, settings, actor)
+	}
+	return views, nil
+}
+
+func (s *Service) list(ctx context.Context, workspace string, l Listing) (Page, error) {
+	limit := l.Limit
+	if limit <= 0 || limit > MaxPage {
+		limit = MaxPage
+	}
+	q := Query{Workspace: workspace, Order: NewestFirst, Status: l.Status, Type: l.Type, Creator: l.Creator, Limit: limit, Cursor: l.Cursor}
+	switch {
+	case l.OrderBy == "", l.OrderBy == SortCreated && !l.Ascending:
+		return s.page(ctx, q)
+	case l.OrderBy == SortUpdated && !l.Ascending:
+		q.Order = LastChanged
+		return s.page(ctx, q)
+	}
+	return s.sorted(ctx, q, l)
+}
+
+func (s *Service) page(ctx context.Context, q Query) (Page, error) {
+	page, err := s.Store.Requests(ctx, q)
+	if err != nil {
+		return Page{}, fmt.Errorf("list %s: %w", q.Workspace, err)
+	}
+	return page, nil
+}
+
+// sorted serves an order that has no index: all requests that match, if they fit one page.
+func (s *Service) sorted(ctx context.Context, q Query, l Listing) (Page, error) {
+	q.Limit, q.Cursor = MaxPage, ""
+	page, err := s.page(ctx, q)
+	if err != nil {
+		return Page{}, err
+	}
+	if page.Next != "" {
+		return Page{}, problem(Invalid, "order_by", "There are more than %d requests: list them by createdWhen or updatedWhen, descending, or filter by status.", MaxPage)
+	}
+	slices.SortStableFunc(page.Requests, func(a, b Request) int {
+		c := compareBy(l.OrderBy, a, b)
+		if !l.Ascending {
+			c = -c
+		}
+		return c
+	})
+	return page, nil
+}
+
+func compareBy(key SortKey, a, b Request) int {
+	switch key {
+	case SortUpdated:
+		return a.UpdatedWhen.Compare(b.UpdatedWhen)
+	case SortType:
+		return cmp.Compare(a.Type, b.Type)
+	case SortStatus:
+		return cmp.Compare(a.Status, b.Status)
+	case SortTitle:
+		return cmp.Compare(strings.ToLower(a.Title), strings.ToLower(b.Title))
+	default:
+		return a.CreatedWhen.Compare(b.CreatedWhen)
+	}
+}
+
+// Mine lists requests over all workspaces: those that the person made, newest first, or as a reviewer those of every
+// workspace in which they review. A workspace that cannot be read is reported and left out.
+func (s *Service) Mine(ctx context.Context, who Identity, asReviewer bool, l Listing) (Views, error) {
+	if !who.ForAPI {
+		return Views{}, problem(Unauthenticated, "wrong_audience", sentenceWrongAudience)
+	}
+	limit := l.Limit
+	if limit <= 0 || limit > MaxPage {
+		limit = MaxPage
+	}
+	if asReviewer {
+		return s.reviewable(ctx, who, l, limit)
+	}
+	page, err := s.Store.RequestsOf(ctx, who.ID, limit, l.Cursor)
+	if err != nil {
+		return Views{}, answer(fmt.Errorf("requests of %s: %w", who.ID, err), sentenceNoRequest)
+	}
+	page.Requests = slices.DeleteFunc(page.Requests, func(r Request) bool {
+		return l.Status != "" && r.Status != l.Status || l.Type != "" && r.Type != l.Type
+	})
+	return s.viewsAcross(ctx, who, page), nil
+}
+
+// reviewable walks the workspaces in the order of their ids. Its cursor is the workspace and the cursor within it.
+func (s *Service) reviewable(ctx context.Context, who Identity, l Listing, limit int) (Views, error) {
+	var page Page
+	at, inner, _ := strings.Cut(l.Cursor, "~")
+	after := ""
+	for {
+		workspaces, next, err := s.Store.Workspaces(ctx, sweepPage, after)
+		if err != nil {
+			return Views{}, answer(fmt.Errorf("list workspaces: %w", err), sentenceNoSettings)
+		}
+		for _, w := range workspaces {
+			if w < at {
+				continue
+			}
+			if w != at {
+				inner = ""
+			}
+			if len(page.Requests) >= limit {
+				page.Next = w + "~"
+				return s.viewsAcross(ctx, who, page), nil
+			}
+			got, err := s.reviewableIn(ctx, who, w, l, limit-len(page.Requests), inner)
+			if errors.Is(err, ErrCursor) {
+				return Views{}, answer(err, sentenceNoRequest)
+			}
+			if err != nil {
+				s.report(ctx, err)
+				continue
+			}
+			page.Requests = append(page.Requests, got.Requests...)
+			if got.Next != "" {
+				page.Next = w + "~" + got.Next
+				return s.viewsAcross(ctx, who, page), nil
+			}
+		}
+		if next == "" {
+			return s.viewsAcross(ctx, who, page), nil
+		}
+		after = next
+	}
+}
+
+func (s *Service) reviewableIn(ctx context.Context, who Identity, workspace string, l Listing, limit int, cursor string) (Page, error) {
+	settings, err := s.workspaceSettings(ctx, workspace)
+	if err != nil {
+		return Page{}, err
+	}
+	if roles, ok := s.rolesIn(settings, who); !ok || settings.Archived || !slices.Contains(roles, RoleManager) {
+		return Page{}, nil
+	}
+	return s.page(ctx, Query{Workspace: workspace, Order: NewestFirst, Status: l.Status, Type: l.Type, Limit: limit, Cursor: cursor})
+}
+
+// viewsAcross adds what the person may do with each request in its own workspace.
+func (s *Service) viewsAcross(ctx context.Context, who Identity, page Page) Views {
+	views := Views{Next: page.Next, Views: []View{}}
+	for _, r := range page.Requests {
+		settings, err := s.workspaceSettings(ctx, r.WorkspaceID)
+		if err != nil {
+			s.report(ctx, err)
+			continue
+		}
+		actor := Actor{Person: who.Person}
+		actor.Roles, _ = s.rolesIn(settings, who)
+		views.Views = append(views.Views, view(r, settings, actor))
+	}
+	return views
+}
+
+// Files lists the files of a request: of a draft as they are now, later as they were submitted, with their verdicts.
+func (s *Service) Files(ctx context.Context, who Identity, workspace, id string) (Listed, error) {
+	_, settings, err := s.enter(ctx, who, workspace, members()...)
+	if err != nil {
+		return Listed{}, err
+	}
+	r, err := s.Store.Request(ctx, workspace, id)
+	if err != nil {
+		return Listed{}, answer(fmt.Errorf("files of %s: %w", id, err), sentenceNoRequest)
+	}
+	if r.Zone() != statemachine.Intake {
+		m, err := s.Store.Manifest(ctx, workspace, id, r.Round)
+		if err != nil {
+			return Listed{}, answer(fmt.Errorf("files of %s: %w", id, err), sentenceNoRequest)
+		}
+		return Listed{Request: r, Files: m.Files, Sealed: true}, nil
+	}
+	place, err := s.place(r, settings, r.Spot())
+	if err != nil {
+		return Listed{}, err
+	}
+	listed := Listed{Request: r}
+	for b, err := range s.Zones.List(ctx, place) {
+		if errors.Is(err, ErrNotFound) || len(listed.Files) == MaxManifestFiles {
+			break
+		}
+		if err != nil {
+			return Listed{}, answer(fmt.Errorf("files of %s: %w", id, err), sentenceNoRequest)
+		}
+		listed.Files = append(listed.Files, File{Name: b.Name, Size: b.Size, MD5: b.MD5, SubmittedETag: b.ETag})
+	}
+	return listed, nil
+}
+
+// Audit returns the whole trail of a request and whether its chain holds. Requesters see the trail of their own
+// requests; owners, airlock managers and TRE admins see every one.
+func (s *Service) Audit(ctx context.Context, who Identity, workspace, id string) (Trail, error) {
+	actor, _, err := s.enter(ctx, who, workspace, members()...)
+	if err != nil {
+		return Trail{}, err
+	}
+	r, err := s.Store.Request(ctx, workspace, id)
+	if err != nil {
+		return Trail{}, answer(fmt.Errorf("audit of %s: %w", id, err), sentenceNoRequest)
+	}
+	auditors := []Role{RoleOwner, RoleManager, RoleAdmin}
+	if r.CreatedBy.ID != actor.ID && !slices.ContainsFunc(auditors, func(x Role) bool { return slices.Contains(actor.Roles, x) }) {
+		return Trail{}, missingRole(auditors)
+	}
+	trail := Trail{Records: []Record{}}
+	for {
+		records, err := s.Store.Records(ctx, workspace, id, len(trail.Records), MaxPage)
+		if err != nil {
+			return Trail{}, answer(fmt.Errorf("audit of %s: %w", id, err), sentenceNoRequest)
+		}
+		trail.Records = append(trail.Records, records...)
+		if len(records) < MaxPage {
+			break
+		}
+	}
+	seq, head, err := VerifyChain(trail.Records, 0, "")
+	switch {
+	case err != nil:
+		trail.Problem = err.Error()
+	case seq < r.RecordSeq || seq == r.RecordSeq && head != r.RecordHash:
+		trail.Problem = fmt.Sprintf("the request knows of %d records; the trail has %d", r.RecordSeq, seq)
+	default:
+		trail.Intact = true
+	}
+	return trail, nil
+}

@@ -1,0 +1,295 @@
+package airlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"airlock/statemachine"
+)
+
+// maxSteps bounds one call of Reconcile: more transitions than any request makes without a person.
+const maxSteps = 24
+
+// Reconcile looks at a request and does what the system owes for it, until nothing is owed or only the outside can go
+// on. Everything that arrives leads here: a nudge, an event from storage, a verdict, the sweep, a restart. Every step
+// is idempotent and conditional, so it does not matter how often or in which order it is called.
+//
+// It returns nil when the request rests or waits, also when a step failed in a way that time may cure: then the next
+// look is stored with the request and scheduled. An error means that not even that could be done.
+func (s *Service) Reconcile(ctx context.Context, workspace, id string) error {
+	for range maxSteps {
+		r, err := s.Store.Request(ctx, workspace, id)
+		if errors.Is(err, ErrNotFound) {
+			return nil // a nudge that outlived its request, or never had one
+		}
+		if err != nil {
+			return s.comeBack(ctx, Request{WorkspaceID: workspace, ID: id}, fmt.Errorf("reconcile %s: %w", id, err))
+		}
+		settings, err := s.workspaceSettings(ctx, workspace)
+		if err != nil {
+			return s.postpone(ctx, r, fmt.Errorf("reconcile %s: %w", id, err))
+		}
+		again, err := s.advance(ctx, r, settings)
+		switch {
+		case errors.Is(err, ErrLost):
+			continue
+		case err != nil:
+			return s.postpone(ctx, r, fmt.Errorf("reconcile %s: %w", id, err))
+		case !again:
+			return nil
+		}
+	}
+	return s.comeBack(ctx, Request{WorkspaceID: workspace, ID: id}, fmt.Errorf("reconcile %s: still going after %d steps", id, maxSteps))
+}
+
+// outcome is what a task found out.
+type outcome struct {
+	done  bool
+	event statemachine.Event // fire this, with text
+	text  string
+	again time.Duration // no event from outside will tell: look again after this
+}
+
+// look is one pass over a request: its state as it will be committed, and what storage was seen to hold.
+type look struct {
+	s        *Service
+	before   Request
+	after    Request
+	settings Settings
+	manifest *Manifest // loaded when first needed
+	dirty    map[int]bool
+	seen     map[Place]map[string]Blob
+}
+
+// advance makes one pass and at most one commit. again means that there may be more to do at once.
+func (s *Service) advance(ctx context.Context, r Request, settings Settings) (again bool, err error) {
+	l := &look{s: s, before: r, after: r, settings: settings, dirty: map[int]bool{}, seen: map[Place]map[string]Blob{}}
+	announceErr := l.announce(ctx)
+	out, err := l.work(ctx)
+	if err != nil {
+		if out = l.overdue(err); out.event == "" {
+			return false, errors.Join(err, l.saveProgress(ctx))
+		}
+	}
+	if out.event != "" {
+		return true, l.fire(ctx, out)
+	}
+	if err := l.saveProgress(ctx); err != nil {
+		return false, err
+	}
+	if out.again > 0 {
+		s.nudge(ctx, l.after, out.again)
+	}
+	return false, announceErr
+}
+
+// announce publishes the notices that are owed. A topic that is down delays them and nothing else.
+func (l *look) announce(ctx context.Context) error {
+	if len(l.before.Untold) == 0 {
+		return nil
+	}
+	notices, err := l.s.Store.Notices(ctx, l.before.WorkspaceID, l.before.ID)
+	if err != nil {
+		return err
+	}
+	told := map[string]bool{}
+	for _, n := range notices {
+		if err = l.s.Announcer.Announce(ctx, n); err != nil {
+			err = fmt.Errorf("announce %s: %w", n.ID, err)
+			break
+		}
+		told[n.ID] = true
+	}
+	l.after.Untold = nil
+	for _, id := range l.before.Untold {
+		if !told[id] {
+			l.after.Untold = append(l.after.Untold, id)
+		}
+	}
+	return err
+}
+
+// work does the owed tasks in order, up to the first that has to wait, and says which event follows.
+func (l *look) work(ctx context.Context) (outcome, error) {
+	for len(l.after.Owed) > 0 {
+		out, err := l.task(ctx, l.after.Owed[0])
+		if err != nil || !out.done {
+			return out, err
+		}
+		l.after.Owed = l.after.Owed[1:]
+	}
+	status, _ := statemachine.Of(l.after.Status)
+	switch {
+	case !status.Rests():
+		return outcome{event: status.Completion, text: l.completionText()}, nil
+	case l.idle():
+		return outcome{event: statemachine.EventExpire, text: "The draft was not used for a long time and has expired."}, nil
+	default:
+		return outcome{done: true}, nil
+	}
+}
+
+// completionText carries over what a blocked request says of itself.
+func (l *look) completionText() string {
+	if l.after.Status == statemachine.BlockingInProgress {
+		return l.before.StatusMessage
+	}
+	return ""
+}
+
+func (l *look) idle() bool {
+	life := l.settings.DraftLifetime
+	return statemachine.Has(l.after.Status, statemachine.EventExpire) && life > 0 && !l.s.Now().Before(l.after.UpdatedWhen.Add(life))
+}
+
+func (l *look) task(ctx context.Context, t statemachine.Task) (outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.s.Timing.TaskTime)
+	defer cancel()
+	switch t.Kind {
+	case statemachine.KindOpen:
+		return l.container(ctx, t.To, l.s.Zones.Open)
+	case statemachine.KindErase:
+		return l.container(ctx, t.From, l.s.Zones.Erase)
+	case statemachine.KindSeal:
+		return l.seal(ctx, t)
+	case statemachine.KindGates:
+		return l.gates(ctx, t)
+	case statemachine.KindMove:
+		return l.move(ctx, t)
+	case statemachine.KindHandBack:
+		return l.handBack(ctx, t)
+	default:
+		return outcome{}, fmt.Errorf("owed work of kind %q is not known", t.Kind)
+	}
+}
+
+func (l *look) container(ctx context.Context, spot statemachine.Spot, do func(context.Context, Place) error) (outcome, error) {
+	place, err := l.s.place(l.before, l.settings, spot)
+	if err != nil {
+		return outcome{}, err
+	}
+	return outcome{done: true}, do(ctx, place)
+}
+
+// overdue turns an error into a failure once the deadline of the status has passed.
+func (l *look) overdue(err error) outcome {
+	late := l.s.Now().Sub(l.after.StatusSince) >= l.s.Timing.CopyDeadline
+	if !late || !statemachine.Has(l.after.Status, statemachine.EventFail) {
+		return outcome{}
+	}
+	l.s.report(context.Background(), fmt.Errorf("request %s gives up: %w", l.before.ID, err))
+	return outcome{event: statemachine.EventFail, text: fmt.Sprintf(
+		"The files could not be moved within %s. Nothing is lost: an operator can retry.", l.s.Timing.CopyDeadline)}
+}
+
+// fire commits the transition that a system event makes, with all progress so far.
+func (l *look) fire(ctx context.Context, out outcome) error {
+	f := facts(l.after, l.settings, system())
+	f.Parties = statemachine.System
+	f.Explanation, f.Idle = out.text != "", l.idle()
+	f.Sealed, f.GatesPassed, f.Arrived = len(l.after.Owed) == 0, len(l.after.Owed) == 0, len(l.after.Owed) == 0
+	f.GateBlocked = out.event == statemachine.EventBlock
+	t, refusal := statemachine.Decide(f, out.event)
+	if refusal != nil {
+		return fmt.Errorf("%s of %s is refused: %s", out.event, l.before.ID, refusal.Sentence)
+	}
+	digest := ""
+	if l.manifest != nil {
+		digest = l.manifest.Digest()
+	}
+	c := l.s.applied(l.before, l.after, *t, system(), l.settings, out.text, digest)
+	l.files(&c)
+	stored, err := l.s.commit(ctx, c)
+	if err != nil {
+		return err
+	}
+	l.after = stored
+	return nil
+}
+
+// saveProgress commits what changed in this pass without a change of status, if anything did.
+func (l *look) saveProgress(ctx context.Context) error {
+	a := &l.after
+	progress := len(a.Owed) != len(l.before.Owed) || len(a.Untold) != len(l.before.Untold) || len(l.dirty) > 0 ||
+		!a.SealedAt.Equal(l.before.SealedAt)
+	looked := !a.Due.IsZero() && !a.Due.After(l.s.Now())
+	if !progress && !looked {
+		return nil
+	}
+	a.Version++
+	a.Due = l.s.due(*a, l.settings)
+	if progress {
+		a.Tries, a.LastError = 0, ""
+	}
+	c := Commit{Before: l.before, After: *a}
+	l.files(&c)
+	stored, err := l.s.commit(ctx, c)
+	if err != nil {
+		return err
+	}
+	l.before, l.after = stored, stored
+	return nil
+}
+
+// files adds the pages of the manifest that changed to the commit.
+func (l *look) files(c *Commit) {
+	if len(l.dirty) == 0 {
+		return
+	}
+	c.Manifest = l.manifest
+	for page := range l.manifest.Pages() {
+		if l.dirty[page] {
+			c.Dirty = append(c.Dirty, page)
+		}
+	}
+}
+
+// postpone stores when to look again after a failure, and schedules it. A request that cannot be stored either is
+// only scheduled.
+func (s *Service) postpone(ctx context.Context, r Request, cause error) error {
+	s.report(ctx, cause)
+	if fresh, err := s.Store.Request(ctx, r.WorkspaceID, r.ID); err == nil {
+		r = fresh // progress may have been saved before the failure
+	}
+	pause := s.pause(r.Tries)
+	next := r
+	next.Version++
+	next.Tries++
+	next.LastError = shorten(cause.Error())
+	next.Due = s.Now().Add(pause)
+	stored, err := s.commit(ctx, Commit{Before: r, After: next})
+	switch {
+	case errors.Is(err, ErrLost):
+		return s.schedule(ctx, r, s.Timing.RetryFirst, cause) // somebody else is at it
+	case err != nil:
+		return s.schedule(ctx, r, pause, cause)
+	default:
+		return s.schedule(ctx, stored, pause, cause)
+	}
+}
+
+// comeBack schedules another look without storing anything, and fails only when that is impossible too.
+func (s *Service) comeBack(ctx context.Context, r Request, cause error) error {
+	s.report(ctx, cause)
+	return s.schedule(ctx, r, s.Timing.RetryFirst, cause)
+}
+
+func (s *Service) schedule(ctx context.Context, r Request, after time.Duration, cause error) error {
+	key := fmt.Sprintf("%s-%d-%d-retry", r.ID, r.Version, s.Now().UnixNano())
+	if err := s.Queue.Nudge(ctx, Nudge{Workspace: r.WorkspaceID, Request: r.ID, Key: key}, after); err != nil {
+		return errors.Join(cause, fmt.Errorf("schedule %s: %w", r.ID, err))
+	}
+	return nil
+}
+
+// pause is the exponential back-off after so many failures in a row, spread by up to half so that many requests that
+// failed together do not come back together.
+func (s *Service) pause(tries int) time.Duration {
+	pause := s.Timing.RetryLongest
+	if doubled := s.Timing.RetryFirst << min(tries, 20); doubled > 0 && doubled < pause {
+		pause = doubled
+	}
+	return pause/2 + time.Duration(s.Spread()*float64(pause/2))
+}

@@ -1,0 +1,179 @@
+package airlock
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"airlock/statemachine"
+)
+
+// Service is the airlock's use cases and Reconcile. All fields but the optional ones must be set; none may change
+// once it is in use. It is safe for concurrent use.
+type Service struct {
+	Store     Store
+	Zones     Zones
+	Queue     Queue
+	Announcer Announcer
+
+	TRE    string // id of the TRE: the suffix of its storage accounts
+	Layout Layout
+	Page   func(workspace, request string) string // where people see a request; may be nil
+
+	Now      func() time.Time
+	NewID    func() string  // request and review ids: UUIDv7, lower case
+	NewTrace func() string  // correlation ids: UUID
+	Spread   func() float64 // 0 to 1, to spread retries
+
+	Report func(context.Context, error) // errors that did not fail what was asked; may be nil
+
+	Timing   Timing
+	ScanTags bool // the scanner writes its result into the blobs' index tags too, and it has to agree
+
+	settings settingsCache
+}
+
+// Timing is how long things may take. The zero value is of no use; DefaultTiming is.
+type Timing struct {
+	LinkLifetime  time.Duration // of links that are handed out
+	CopyDeadline  time.Duration // for all moves of one step together; then the request fails
+	ScanDeadline  time.Duration // from sealing to the last verdict; then the request fails
+	SweepGrace    time.Duration // how long events have to do the work before the sweep does
+	RetryFirst    time.Duration // pause after the first transient failure of owed work; doubles
+	RetryLongest  time.Duration // longest pause
+	SettingsCache time.Duration // how stale a workspace's settings may be
+	CopyPoll      time.Duration // how often a copy on its way is looked at, where no event tells of its end
+	TaskTime      time.Duration // longest time for one piece of owed work in one invocation
+}
+
+// DefaultTiming is for production.
+func DefaultTiming() Timing {
+	return Timing{
+		LinkLifetime: time.Hour, CopyDeadline: 24 * time.Hour, ScanDeadline: 6 * time.Hour, SweepGrace: 2 * time.Minute,
+		RetryFirst: 5 * time.Second, RetryLongest: 15 * time.Minute, SettingsCache: 10 * time.Second,
+		CopyPoll: 30 * time.Second, TaskTime: 2 * time.Minute,
+	}
+}
+
+// Identity is who somebody is, as their access token proves it: nothing of it says yet what they may do here.
+type Identity struct {
+	Person
+	Groups        []string // object ids of the groups that the token lists
+	ForAPI        bool     // the token's audience is the API's own, not a workspace's
+	SourceAddress string
+	CorrelationID string
+}
+
+// View is a request with what the one who asked may do with it now.
+type View struct {
+	Request Request
+	Actions []statemachine.Action
+}
+
+// settingsCache keeps settings for a moment, so that a mutation reads one row and not two.
+type settingsCache struct {
+	mu      sync.Mutex
+	entries map[string]cachedSettings
+}
+
+type cachedSettings struct {
+	settings Settings
+	until    time.Time
+}
+
+// workspaceSettings reads a workspace's settings, at most Timing.SettingsCache old.
+func (s *Service) workspaceSettings(ctx context.Context, workspace string) (Settings, error) {
+	s.settings.mu.Lock()
+	entry, ok := s.settings.entries[workspace]
+	s.settings.mu.Unlock()
+	if ok && s.Now().Before(entry.until) {
+		return entry.settings, nil
+	}
+	read, err := s.Store.Settings(ctx, workspace)
+	if err != nil {
+		return Settings{}, answer(fmt.Errorf("settings of %s: %w", workspace, err), sentenceNoSettings)
+	}
+	s.rememberSettings(read)
+	return read, nil
+}
+
+func (s *Service) rememberSettings(settings Settings) {
+	s.settings.mu.Lock()
+	defer s.settings.mu.Unlock()
+	if s.settings.entries == nil {
+		s.settings.entries = map[string]cachedSettings{}
+	}
+	s.settings.entries[settings.WorkspaceID] = cachedSettings{settings, s.Now().Add(s.Timing.SettingsCache)}
+}
+
+// enter finds out what somebody is in a workspace: from the token's own roles where it was made for the workspace's
+// app registration, from the member list where it was made for the API. It fails unless they hold one of the roles.
+func (s *Service) enter(ctx context.Context, who Identity, workspace string, roles ...Role) (Actor, Settings, error) {
+	settings, err := s.workspaceSettings(ctx, workspace)
+	if err != nil {
+		return Actor{}, Settings{}, err
+	}
+	held, ok := s.rolesIn(settings, who)
+	if !ok {
+		return Actor{}, Settings{}, problem(Unauthenticated, "wrong_audience", sentenceWrongAudience)
+	}
+	actor := Actor{Person: who.Person, SourceAddress: who.SourceAddress, CorrelationID: who.CorrelationID}
+	actor.Roles = held
+	if !slices.ContainsFunc(roles, func(r Role) bool { return slices.Contains(held, r) }) {
+		return Actor{}, Settings{}, missingRole(roles)
+	}
+	return actor, settings, nil
+}
+
+// rolesIn returns the roles somebody holds in a workspace. ok is false when their token is for another one.
+func (s *Service) rolesIn(settings Settings, who Identity) (held []Role, ok bool) {
+	switch {
+	case who.ForAPI:
+		held = settings.RolesOf(append([]string{who.ID}, who.Groups...)...)
+		if slices.Contains(who.Roles, RoleAdmin) {
+			held = append(held, RoleAdmin)
+		}
+		return held, true
+	case settings.Audience != "" && who.Audience == settings.Audience:
+		for _, r := range who.Roles {
+			if r == RoleResearcher || r == RoleOwner || r == RoleManager {
+				held = append(held, r)
+			}
+		}
+		return held, true
+	default:
+		return nil, false
+	}
+}
+
+// members is everybody who may look at a workspace's requests.
+func members() []Role { return []Role{RoleOwner, RoleResearcher, RoleManager, RoleAdmin} }
+
+func missingRole(roles []Role) error {
+	list := ""
+	for i, r := range roles {
+		if i > 0 {
+			list += ", "
+		}
+		list += "'" + string(r) + "'"
+	}
+	return problem(Forbidden, "missing_role", "The user is missing a required role: [%s]", list)
+}
+
+// facts gathers what the rules look at.
+func facts(r Request, settings Settings, actor Actor) statemachine.Facts {
+	isRequester := r.ID != "" && r.CreatedBy.ID == actor.ID
+	return statemachine.Facts{
+		Status: r.Status, FailedIn: r.FailedIn,
+		Parties: partyOf(actor.Roles, isRequester), IsRequester: isRequester,
+		DirectionEnabled: !settings.Archived && slices.Contains(settings.Directions, r.Type),
+		SelfReview:       settings.SelfReview, ApprovalsNeeded: settings.Approvals,
+		Moving: statemachine.Moving(r.Owed), ApprovalsGiven: r.Approvals(), SpokenThisRound: r.ReviewedBy(actor.ID),
+	}
+}
+
+func view(r Request, settings Settings, actor Actor) View {
+	return View{Request: r, Actions: statemachine.AllowedActions(facts(r, settings, actor))}
+}
