@@ -1,0 +1,243 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// The actions that hold other actions, end the run, wait, or call a connector.
+
+func compileScope(l *loader, _ string, o *object) (doer, error) {
+	list, err := l.branch(o)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, f *frame) (any, error) { return nil, f.runActions(ctx, list) }, nil
+}
+
+// branch compiles the actions inside an action; there may be none.
+func (l *loader) branch(v any) ([]*action, error) {
+	o, ok := v.(*object)
+	if !ok || o.values["actions"] == nil {
+		return nil, nil
+	}
+	list, err := o.child("actions")
+	if err != nil {
+		return nil, err
+	}
+	return l.list(list)
+}
+
+func compileIf(l *loader, _ string, o *object) (doer, error) {
+	test, err := l.condition(plain(o.values["expression"]))
+	if err != nil {
+		return nil, err
+	}
+	yes, err := l.branch(o)
+	if err != nil {
+		return nil, err
+	}
+	no, err := l.branch(o.values["else"])
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, f *frame) (any, error) {
+		ok, err := test.evalBool(f)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			return nil, f.runBranch(ctx, yes, no)
+		}
+		return nil, f.runBranch(ctx, no, yes)
+	}, nil
+}
+
+// runBranch runs the actions that were chosen and marks those that were not as skipped.
+func (f *frame) runBranch(ctx context.Context, chosen []*action, others ...[]*action) error {
+	for _, list := range others {
+		for _, a := range list {
+			f.outcomes[a.name] = Outcome{Status: Skipped}
+		}
+	}
+	return f.runActions(ctx, chosen)
+}
+
+func compileSwitch(l *loader, _ string, o *object) (doer, error) {
+	t, err := l.compileEach(o, "expression")
+	if err != nil {
+		return nil, err
+	}
+	cases, err := o.child("cases")
+	if err != nil {
+		return nil, err
+	}
+	branches := map[any][]*action{}
+	for _, name := range cases.keys {
+		c, err := cases.child(name)
+		if err != nil {
+			return nil, err
+		}
+		value := c.values["case"]
+		switch value.(type) {
+		case string, int64:
+		default:
+			return nil, fmt.Errorf("case %s is neither text nor an integer", name)
+		}
+		if _, twice := branches[value]; twice {
+			return nil, fmt.Errorf("two cases for %v", value)
+		}
+		if branches[value], err = l.branch(c); err != nil {
+			return nil, err
+		}
+	}
+	otherwise, err := l.branch(o.values["default"])
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, f *frame) (any, error) {
+		v, err := t[0].eval(f)
+		if err != nil {
+			return nil, err
+		}
+		var chosen []*action
+		found := false
+		switch v.(type) {
+		case string, int64:
+			chosen, found = branches[v]
+		}
+		rest := maps.Clone(branches)
+		if found {
+			delete(rest, v)
+			return nil, f.runBranch(ctx, chosen, append(slices.Collect(maps.Values(rest)), otherwise)...)
+		}
+		return nil, f.runBranch(ctx, otherwise, slices.Collect(maps.Values(rest))...)
+	}, nil
+}
+
+func compileForeach(l *loader, name string, o *object) (doer, error) {
+	t, err := l.compileEach(o, "foreach")
+	if err != nil {
+		return nil, err
+	}
+	l.loops = append(l.loops, name)
+	list, err := l.branch(o)
+	l.loops = l.loops[:len(l.loops)-1]
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, f *frame) (any, error) {
+		items, err := t[0].evalArray(f)
+		if err != nil {
+			return nil, err
+		}
+		var failed error
+		for _, item := range items {
+			// One iteration that fails does not stop the others. Azure: the loop fails at its end.
+			if err := f.iterate(name, item).runActions(ctx, list); err != nil && failed == nil {
+				failed = err
+			}
+		}
+		return nil, failed
+	}, nil
+}
+
+func compileTerminate(l *loader, _ string, o *object) (doer, error) {
+	inputs, err := inputsOf(o, "runStatus", "runError")
+	if err != nil {
+		return nil, err
+	}
+	s, _ := inputs.values["runStatus"].(string)
+	status := Status(s)
+	if !slices.Contains([]Status{Succeeded, Failed, Cancelled}, status) {
+		return nil, fmt.Errorf("unknown runStatus %q", s)
+	}
+	t, err := l.compileEach(inputs, "runError")
+	if err != nil {
+		return nil, err
+	}
+	return func(_ context.Context, f *frame) (any, error) {
+		v, err := t[0].eval(f)
+		if err != nil {
+			return nil, err
+		}
+		end := &termination{status: status}
+		if status == Failed {
+			m, _ := v.(map[string]any)
+			end.err = fmt.Errorf("%w: %v: %v", ErrTerminated, m["code"], m["message"])
+		}
+		f.run.terminated = end
+		return nil, nil
+	}, nil
+}
+
+func compileWait(l *loader, _ string, o *object) (doer, error) {
+	inputs, err := inputsOf(o, "interval")
+	if err != nil {
+		return nil, err
+	}
+	interval, err := inputs.child("interval")
+	if err != nil {
+		return nil, err
+	}
+	if err := interval.only("count", "unit"); err != nil {
+		return nil, err
+	}
+	units := map[any]time.Duration{"Second": time.Second, "Minute": time.Minute, "Hour": time.Hour}
+	unit, ok := units[interval.values["unit"]]
+	if !ok {
+		return nil, fmt.Errorf("unknown unit %v", interval.values["unit"])
+	}
+	t, err := l.compileEach(interval, "count")
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, f *frame) (any, error) {
+		v, err := t[0].eval(f)
+		if err != nil {
+			return nil, err
+		}
+		n, ok := v.(int64)
+		if !ok || n < 1 || n > 10_000 {
+			return nil, fmt.Errorf("count %v is not an integer from 1 to 10000", v)
+		}
+		return nil, f.run.env.Wait(ctx, time.Duration(n)*unit)
+	}, nil
+}
+
+func compileServiceProvider(l *loader, _ string, o *object) (doer, error) {
+	inputs, err := o.child("inputs")
+	if err != nil {
+		return nil, err
+	}
+	provider, operation, _, err := l.provider(inputs)
+	if err != nil {
+		return nil, err
+	}
+	call, ok := l.env.Operations[Key(provider, operation)]
+	if !ok {
+		return nil, fmt.Errorf("unknown operation %s of %s", operation, provider)
+	}
+	t, err := l.compileEach(inputs, "parameters")
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, f *frame) (any, error) {
+		v, err := t[0].eval(f)
+		if err != nil {
+			return nil, err
+		}
+		parameters, ok := v.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("parameters must be an object")
+		}
+		body, err := call(ctx, parameters)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", operation, err)
+		}
+		return bodied(body), nil
+	}, nil
+}
