@@ -11,7 +11,7 @@ export function refuse(token, { keyName, key }, now) {
     return "the token is not a shared access signature of this namespace";
   }
   const want = crypto.createHmac("sha256", key).update(`${part.sr}\n${part.se}`).digest();
-  const have = Buffer.from(decodeURIComponent(part.sig), "base64");
+  const have = Buffer.from(new URLSearchParams(query).get("sig"), "base64");
   if (have.length !== want.length || !crypto.timingSafeEqual(have, want)) {
     return "the signature of the token is wrong";
   }
