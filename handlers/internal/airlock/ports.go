@@ -135,19 +135,24 @@ type Owed struct {
 // Zones keeps the files. A Place is one container.
 //
 // Calls are idempotent and safe to repeat. Every method may fail with an error that is ErrTransient, and honours the
-// context's deadline. No method reads a file's content.
+// context's deadline: the error of a call whose context ended is the context's and ErrTransient. What no correct caller
+// asks for (a name that cannot be, a copy without an ETag, a link without rights) is refused with an error that is none
+// of the coded ones. No error holds a file's name or a link. No method reads a file's content.
 type Zones interface {
 	// Open makes the container if it is absent. A container of that name which is still being deleted is ErrTransient.
 	Open(ctx context.Context, p Place) error
 
-	// List yields every blob of the container with its copy state, metadata and tags, in the order of the names. It
-	// reads page by page and holds no more than one. The last pair holds the error, if any: ErrNotFound when there is
-	// no such container.
+	// List yields every blob of the container with its copy state, metadata and tags, in the order of the names as
+	// storage sees it (upper case before lower case; beyond U+FFFF it may differ from Go's). Blocks that were never
+	// committed are no blob. It reads page by page and holds no more than one. The last pair holds the error, if any:
+	// ErrNotFound when there is no such container.
 	List(ctx context.Context, p Place) iter.Seq2[Blob, error]
 
 	// Copy starts to copy one blob into another container, if the source still has the ETag (ErrChanged otherwise, also
-	// when it is gone) and the target has no blob of that name (ErrExists otherwise). The copy goes on by itself:
-	// List tells when it is complete. ErrNotFound when the target container is absent.
+	// when it is gone) and the target has no blob of that name (ErrExists otherwise, also when a copy to it is pending).
+	// Where several of these are true, any of them may be the answer. The copy goes on by itself: List tells when it is
+	// complete. Until then its size and MD5 mean nothing, and its ETag changes when it ends. ErrNotFound when the
+	// target container is absent.
 	Copy(ctx context.Context, c Copy) error
 
 	// Remove deletes one blob, and aborts a copy that is on its way there. Absent is fine.
@@ -205,9 +210,9 @@ const (
 // Copy is one file to be copied.
 type Copy struct {
 	From, To Place
-	Name     string
+	Name     string            // Azure: percent-encoded up to about 1,500 characters, since the source's URL with its signature may have 2 KiB
 	IfMatch  string            // the ETag that the source must have, without quotes
-	Metadata map[string]string // of the copy; the source's own is not taken over. Keys: lower-case letters and digits
+	Metadata map[string]string // of the copy, at least one; the source's own is not taken over. Keys: lower-case letters and digits. Values: printable ASCII
 }
 
 // LinkTerms says what a link allows and for how long.
