@@ -54,7 +54,7 @@ type Refusal struct {
 // Decide says which transition the event makes, or why it makes none. Exactly one of the results is set.
 func Decide(f Facts, e Event) (*Transition, *Refusal) {
 	_, asked := e.ask()
-	i := slices.IndexFunc(transitions, func(t Transition) bool { return t.From == f.Status && t.Event == e })
+	i := rowOf(f.Status, e)
 	switch {
 	case i < 0 && asked:
 		return nil, &Refusal{Kind: RefusedNoRow, Sentence: noRowSentence(f.Status)}
@@ -100,8 +100,7 @@ func reached(f Facts, e Event, r *Refusal) int {
 	case RefusedForbidden:
 		return 1
 	case RefusedByGuard:
-		i := slices.IndexFunc(transitions, func(t Transition) bool { return t.From == f.Status && t.Event == e })
-		return 2 + slices.Index(transitions[i].Guards, r.Guard)
+		return 2 + slices.Index(transitions[rowOf(f.Status, e)].Guards, r.Guard)
 	default:
 		return 0
 	}
@@ -157,8 +156,16 @@ func noRowSentence(s Status) string {
 }
 
 // Has reports whether the status has a row for the event.
-func Has(s Status, e Event) bool {
-	return slices.ContainsFunc(transitions, func(t Transition) bool { return t.From == s && t.Event == e })
+func Has(s Status, e Event) bool { return rowOf(s, e) >= 0 }
+
+// rowOf returns the index of the row for the event in the status; -1 when there is none.
+func rowOf(s Status, e Event) int {
+	for i := range transitions {
+		if transitions[i].From == s && transitions[i].Event == e {
+			return i
+		}
+	}
+	return -1
 }
 
 // DecisionOf returns the decision that the event carries; empty where it carries none.

@@ -1,0 +1,355 @@
+package statemachine_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	sm "airlock/statemachine"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// relations are the ways in which somebody can relate to a request: every party alone, and the sets that one person can
+// really be.
+var relations = []sm.Party{
+	0, sm.Requester, sm.Researcher, sm.Owner, sm.Reviewer, sm.Admin, sm.System, sm.Requester | sm.Researcher,
+	sm.Requester | sm.Researcher | sm.Reviewer, sm.Requester | sm.Owner, sm.Owner | sm.Reviewer, sm.Reviewer | sm.Admin,
+}
+
+// allFacts calls visit with every combination of everything that the rules look at.
+func allFacts(visit func(sm.Facts)) {
+	bools := []bool{false, true}
+	statuses := []sm.Status{sm.None}
+	for _, s := range sm.Statuses() {
+		statuses = append(statuses, s.Status)
+	}
+	failedIn := []sm.Status{sm.None, sm.Submitted, sm.ApprovalInProgress, sm.RejectionInProgress, sm.BlockingInProgress}
+	for _, status := range statuses {
+		for _, failed := range failedIn {
+			for _, parties := range relations {
+				for bits := range 1 << 9 {
+					bit := func(n int) bool { return bools[bits>>n&1] }
+					for given := range 2 {
+						problem := ""
+						if bit(0) {
+							problem = "There are no files."
+						}
+						visit(sm.Facts{
+							Status: status, FailedIn: failed, Parties: parties, IsRequester: bit(1), DirectionEnabled: bit(2),
+							SelfReview: bit(3), ApprovalsNeeded: 2, ApprovalsGiven: given, Moving: bit(4), SpokenThisRound: bit(5),
+							FileProblem: problem, Explanation: bit(6), Idle: bit(7), Sealed: bit(8), Arrived: bit(8),
+							GatesPassed: bit(8), GateBlocked: !bit(8),
+						})
+					}
+				}
+			}
+			if status != sm.Failed {
+				break // only a failed request has failed somewhere
+			}
+		}
+	}
+}
+
+func TestOneRowPerStatusAndEvent(t *testing.T) {
+	type key struct {
+		from  sm.Status
+		event sm.Event
+	}
+	seen := map[key]bool{}
+	for _, row := range sm.Transitions() {
+		k := key{row.From, row.Event}
+		if seen[k] {
+			t.Errorf("two rows for %v", k)
+		}
+		seen[k] = true
+		if row.By == 0 {
+			t.Errorf("nobody may fire %s from %q", row.Event, row.From)
+		}
+		if _, ok := sm.Of(row.To); !ok {
+			t.Errorf("%s leads to %q, which has no facts", row.Event, row.To)
+		}
+	}
+}
+
+func TestEveryStatusIsReachableAndCanEnd(t *testing.T) {
+	reach := func(from sm.Status) map[sm.Status]bool {
+		reached := map[sm.Status]bool{}
+		var visit func(sm.Status)
+		visit = func(s sm.Status) {
+			for _, row := range sm.Transitions() {
+				if row.From == s && !reached[row.To] {
+					reached[row.To] = true
+					visit(row.To)
+				}
+			}
+		}
+		visit(from)
+		return reached
+	}
+	fromStart := reach(sm.None)
+	for _, s := range sm.Statuses() {
+		if !fromStart[s.Status] {
+			t.Errorf("%s cannot be reached", s.Status)
+		}
+		if s.Turn == sm.TurnNobody {
+			continue
+		}
+		ends := false
+		for other := range reach(s.Status) {
+			facts, _ := sm.Of(other)
+			ends = ends || facts.Turn == sm.TurnNobody
+		}
+		if !ends {
+			t.Errorf("from %s no end can be reached", s.Status)
+		}
+	}
+}
+
+func TestEveryStatusThatTheSystemHasToLeaveCanBeLeftByIt(t *testing.T) {
+	for _, s := range sm.Statuses() {
+		if s.Rests() == (s.Turn == sm.TurnSystem) {
+			t.Errorf("%s: it rests is %v, but it is the turn of %s", s.Status, s.Rests(), s.Turn)
+		}
+		if s.Rests() {
+			continue
+		}
+		for _, e := range []sm.Event{s.Completion, sm.EventFail} {
+			if !sm.Has(s.Status, e) {
+				t.Errorf("%s has no row for %s", s.Status, e)
+			}
+		}
+		resumable := false
+		for _, row := range sm.Transitions() {
+			resumable = resumable || row.From == sm.Failed && row.To == s.Status
+		}
+		if !resumable {
+			t.Errorf("a request that failed in %s cannot go on", s.Status)
+		}
+	}
+}
+
+// TestNobodyPassesAlone walks every path of rounds with a quorum of two and finds no way to approved that does not have
+// cleared gates and two different reviewers who are not the requester.
+func TestNobodyPassesAlone(t *testing.T) {
+	type state struct {
+		status     sm.Status
+		cleared    bool
+		approvals  int
+		byRequest  bool
+		failedIn   sm.Status
+		spokeFirst bool
+	}
+	const needed = 2
+	seen := map[state]bool{}
+	approved := 0
+	var walk func(state)
+	walk = func(s state) {
+		if seen[s] {
+			return
+		}
+		seen[s] = true
+		if s.status == sm.ApprovalInProgress || s.status == sm.Approved {
+			approved++
+			if !s.cleared || s.approvals < needed || s.byRequest {
+				t.Errorf("%s was reached with cleared=%v approvals=%d by the requester=%v", s.status, s.cleared, s.approvals, s.byRequest)
+			}
+		}
+		for _, row := range sm.Transitions() {
+			for _, isRequester := range []bool{false, true} {
+				for _, spoken := range []bool{false, true} {
+					for _, parties := range relations {
+						for gate := range 2 {
+							f := sm.Facts{
+								Status: s.status, FailedIn: s.failedIn, Parties: parties, IsRequester: isRequester, DirectionEnabled: true,
+								ApprovalsNeeded: needed, ApprovalsGiven: s.approvals, SpokenThisRound: spoken, Explanation: true,
+								Idle: true, Sealed: gate == 1, GatesPassed: gate == 1, GateBlocked: gate == 0, Arrived: true,
+							}
+							got, _ := sm.Decide(f, row.Event)
+							if got == nil || got.From != row.From {
+								continue
+							}
+							next := s
+							next.status = got.To
+							switch got.Event {
+							case sm.EventClear:
+								next.cleared, next.approvals, next.byRequest = gate == 1, 0, false
+							case sm.EventSubmit:
+								next.cleared, next.approvals, next.byRequest = false, 0, false
+							case sm.EventEndorse, sm.EventApprove:
+								next.approvals++
+								next.byRequest = next.byRequest || isRequester || spoken
+							case sm.EventFail:
+								next.failedIn = got.From
+							}
+							walk(next)
+						}
+					}
+				}
+			}
+		}
+	}
+	walk(state{status: sm.None})
+	if approved == 0 {
+		t.Error("approved was never reached: the walk proves nothing")
+	}
+}
+
+func TestSystemAndPeopleNeverFireEachOthersEvents(t *testing.T) {
+	for _, row := range sm.Transitions() {
+		byPeople, bySystem := row.By&^sm.System != 0, row.By&sm.System != 0
+		if byPeople == bySystem {
+			t.Errorf("%s from %q: by %s", row.Event, row.From, row.By)
+		}
+	}
+	allFacts(func(f sm.Facts) {
+		for _, e := range sm.Events() {
+			got, refusal := sm.Decide(f, e)
+			if (got == nil) == (refusal == nil) {
+				t.Fatalf("Decide(%+v, %s) = %v, %v", f, e, got, refusal)
+			}
+			if got == nil {
+				continue
+			}
+			if got.By&f.Parties == 0 {
+				t.Fatalf("%s was accepted from %s", e, f.Parties)
+			}
+			if f.Parties&sm.System == 0 && got.By == sm.System || f.Parties == sm.System && got.By&sm.System == 0 {
+				t.Fatalf("%s was accepted from %s", e, f.Parties)
+			}
+		}
+	})
+}
+
+// TestOfferedIsAccepted: an action is offered if and only if some input makes the server accept it.
+func TestOfferedIsAccepted(t *testing.T) {
+	actions := []sm.Action{sm.ActionReview, sm.ActionCancel, sm.ActionSubmit, sm.ActionRevoke, sm.ActionRetry}
+	decisions := []sm.Decision{"", sm.DecisionApproved, sm.DecisionRejected, sm.DecisionChangesRequested}
+	offered := map[sm.Action]int{}
+	allFacts(func(f sm.Facts) {
+		allowed := sm.AllowedActions(f)
+		for _, a := range actions {
+			accepted := false
+			for _, d := range decisions {
+				if (d != "") != (a == sm.ActionReview) {
+					continue // only a review has a decision
+				}
+				for _, explained := range []bool{false, true} {
+					with := f
+					with.FileProblem, with.Explanation = "", explained
+					got, _ := sm.Choose(with, a, d)
+					accepted = accepted || got != nil
+				}
+			}
+			if accepted != slices.Contains(allowed, a) {
+				t.Fatalf("%s: accepted %v, offered %v, for %+v", a, accepted, allowed, f)
+			}
+			if accepted {
+				offered[a]++
+			}
+		}
+	})
+	for _, a := range actions {
+		if offered[a] == 0 {
+			t.Errorf("%s was never offered", a)
+		}
+	}
+}
+
+func TestChooseFollowsTheQuorumAndTheFailure(t *testing.T) {
+	review := func(given int) sm.Facts {
+		return sm.Facts{Status: sm.InReview, Parties: sm.Reviewer, ApprovalsNeeded: 2, ApprovalsGiven: given}
+	}
+	for _, test := range []struct {
+		name     string
+		facts    sm.Facts
+		action   sm.Action
+		decision sm.Decision
+		want     sm.Event
+		guard    sm.Guard
+	}{
+		{"first of two approvals", review(0), sm.ActionReview, sm.DecisionApproved, sm.EventEndorse, ""},
+		{"second of two approvals", review(1), sm.ActionReview, sm.DecisionApproved, sm.EventApprove, ""},
+		{"rejection", review(0), sm.ActionReview, sm.DecisionRejected, sm.EventReject, ""},
+		{"return without saying what", review(0), sm.ActionReview, sm.DecisionChangesRequested, "", sm.ExplanationGiven},
+		{"own request", sm.Facts{Status: sm.InReview, Parties: sm.Reviewer, IsRequester: true, ApprovalsNeeded: 1},
+			sm.ActionReview, sm.DecisionApproved, "", sm.NotTheRequester},
+		{"retry of a move", sm.Facts{Status: sm.Failed, FailedIn: sm.RejectionInProgress, Parties: sm.Owner}, sm.ActionRetry, "", sm.EventResumeRejection, ""},
+		{"no quorum set", sm.Facts{Status: sm.InReview, Parties: sm.Reviewer}, sm.ActionReview, sm.DecisionApproved, "", sm.QuorumStillOpen},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, refusal := sm.Choose(test.facts, test.action, test.decision)
+			switch {
+			case test.want != "" && (got == nil || got.Event != test.want):
+				t.Errorf("got %v, %v; want %s", got, refusal, test.want)
+			case test.want == "" && (refusal == nil || refusal.Guard != test.guard):
+				t.Errorf("got %v, %+v; want a refusal by %s", got, refusal, test.guard)
+			}
+		})
+	}
+}
+
+func TestRefusalsSayWhatSortOfNo(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		facts sm.Facts
+		event sm.Event
+		want  sm.RefusalKind
+	}{
+		{"a person, no row", sm.Facts{Status: sm.Approved, Parties: sm.Owner}, sm.EventSubmit, sm.RefusedNoRow},
+		{"the system, no row", sm.Facts{Status: sm.Approved, Parties: sm.System}, sm.EventMoved, sm.RefusedStale},
+		{"role missing", sm.Facts{Status: sm.Draft, Parties: sm.Researcher}, sm.EventSubmit, sm.RefusedForbidden},
+		{"a guard", sm.Facts{Status: sm.Draft, Parties: sm.Requester, Moving: true}, sm.EventSubmit, sm.RefusedByGuard},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, refusal := sm.Decide(test.facts, test.event)
+			if refusal == nil || refusal.Kind != test.want || refusal.Sentence == "" {
+				t.Errorf("got %+v, want %s with a sentence", refusal, test.want)
+			}
+		})
+	}
+}
+
+func TestLinkRightsGiveNothingWhileDataMoves(t *testing.T) {
+	given := 0
+	allFacts(func(f sm.Facts) {
+		rights, answer := sm.LinkRights(f)
+		status, _ := sm.Of(f.Status)
+		switch {
+		case rights != 0 && (f.Moving || answer != "" || status.Turn == sm.TurnSystem):
+			t.Fatalf("%s gives %s although moving=%v answer=%q", f.Status, rights, f.Moving, answer)
+		case rights&(sm.Write|sm.Delete) != 0 && f.Status != sm.Draft:
+			t.Fatalf("%s gives %s", f.Status, rights)
+		case rights != 0 && f.Parties&^(sm.System|sm.Admin|sm.Researcher) == 0:
+			t.Fatalf("%s gives %s to %s", f.Status, rights, f.Parties)
+		case rights != 0:
+			given++
+		}
+	})
+	if given == 0 {
+		t.Error("no link was ever given")
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for name, got := range map[string]string{
+		"matrix.golden": sm.Matrix(), "diagram.golden": sm.Mermaid(),
+		"transitions.golden": sm.TransitionTable(), "statuses.golden": sm.StatusTable(),
+	} {
+		path := filepath.Join("testdata", name)
+		if *update {
+			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != string(want) {
+			t.Errorf("%s is not what the table says now; run go test ./statemachine -update and look at the difference", name)
+		}
+	}
+}
