@@ -1,0 +1,97 @@
+package memstore
+
+import (
+	"maps"
+	"slices"
+
+	"airlock/handlers/internal/airlock"
+)
+
+func clonePerson(p airlock.Person) airlock.Person {
+	p.Roles = slices.Clone(p.Roles)
+	return p
+}
+
+func cloneReview(r airlock.Review) airlock.Review {
+	r.Reviewer = clonePerson(r.Reviewer)
+	return r
+}
+
+func cloneRequest(r airlock.Request) airlock.Request {
+	r.CreatedBy, r.UpdatedBy = clonePerson(r.CreatedBy), clonePerson(r.UpdatedBy)
+	r.History = slices.Clone(r.History)
+	for i := range r.History {
+		r.History[i].By = clonePerson(r.History[i].By)
+	}
+	r.Reviews = slices.Clone(r.Reviews)
+	for i := range r.Reviews {
+		r.Reviews[i] = cloneReview(r.Reviews[i])
+	}
+	r.Files, r.Owed, r.Untold = slices.Clone(r.Files), slices.Clone(r.Owed), slices.Clone(r.Untold)
+	return r
+}
+
+func cloneNotice(n airlock.Notice) airlock.Notice {
+	n.Files, n.Recipients = slices.Clone(n.Files), slices.Clone(n.Recipients)
+	n.CreatedBy, n.UpdatedBy = clonePerson(n.CreatedBy), clonePerson(n.UpdatedBy)
+	n.RecipientsByRole = maps.Clone(n.RecipientsByRole)
+	for role, emails := range n.RecipientsByRole {
+		n.RecipientsByRole[role] = slices.Clone(emails)
+	}
+	return n
+}
+
+func cloneFile(f airlock.File) airlock.File {
+	f.MD5 = slices.Clone(f.MD5)
+	f.Verdict.Malware = slices.Clone(f.Verdict.Malware)
+	return f
+}
+
+func cloneFiles(files []airlock.File) []airlock.File {
+	files = slices.Clone(files)
+	for i := range files {
+		files[i] = cloneFile(files[i])
+	}
+	return files
+}
+
+func cloneSettings(s airlock.Settings) airlock.Settings {
+	s.Directions, s.NameDenied = slices.Clone(s.Directions), slices.Clone(s.NameDenied)
+	s.Members = slices.Clone(s.Members)
+	for i := range s.Members {
+		s.Members[i].Roles = slices.Clone(s.Members[i].Roles)
+	}
+	s.Layout = maps.Clone(s.Layout)
+	return s
+}
+
+// weight is roughly how many bytes of text a request holds: what can make it too large.
+func weight(r airlock.Request) int {
+	person := func(p airlock.Person) int { return len(p.ID) + len(p.Name) + len(p.Email) + len(p.Audience) }
+	n := len(r.Title) + len(r.Justification) + len(r.StatusMessage) + len(r.LastError) + person(r.CreatedBy) + person(r.UpdatedBy)
+	for _, c := range r.History {
+		n += 100 + person(c.By)
+	}
+	for _, v := range r.Reviews {
+		n += 100 + len(v.Explanation) + person(v.Reviewer)
+	}
+	for _, f := range r.Files {
+		n += 20 + len(f.Name)
+	}
+	for _, id := range r.Untold {
+		n += len(id)
+	}
+	return n
+}
+
+// fileWeight is weight for the files of a manifest.
+func fileWeight(files []airlock.File) int {
+	n := 0
+	for _, f := range files {
+		n += 200 + len(f.Name) + len(f.Verdict.Reason)
+		for _, m := range f.Verdict.Malware {
+			n += len(m)
+		}
+	}
+	return n
+}

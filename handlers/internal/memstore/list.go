@@ -1,0 +1,178 @@
+package memstore
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"airlock/handlers/internal/airlock"
+)
+
+// Requests lists one page of a workspace's requests.
+func (s *Store) Requests(ctx context.Context, q airlock.Query) (airlock.Page, error) {
+	return do(ctx, s, OpRequests, q.Workspace, func() (airlock.Page, error) {
+		if err := checkLimit(q.Limit); err != nil {
+			return airlock.Page{}, err
+		}
+		if q.Order != airlock.NewestFirst && q.Order != airlock.LastChanged {
+			return airlock.Page{}, fmt.Errorf("there is no order %q", q.Order)
+		}
+		list := fmt.Sprintf("requests %q %q %q %q %q", q.Workspace, q.Order, q.Status, q.Type, q.Creator)
+		after, err := parseCursor(list, q.Cursor)
+		if err != nil {
+			return airlock.Page{}, err
+		}
+		var rows []listed
+		if space := s.spaces[q.Workspace]; space != nil {
+			rows = space.sorted(q.Order)
+		}
+		return s.page(rows, list, after, q.Limit, func(r *row) bool {
+			return (q.Status == "" || r.request.Status == q.Status) && (q.Type == "" || r.request.Type == q.Type) &&
+				(q.Creator == "" || r.request.CreatedBy.ID == q.Creator)
+		}), nil
+	})
+}
+
+// RequestsOf lists one page of a person's requests.
+func (s *Store) RequestsOf(ctx context.Context, person string, limit int, cursor string) (airlock.Page, error) {
+	return do(ctx, s, OpRequestsOf, person, func() (airlock.Page, error) {
+		if err := checkLimit(limit); err != nil {
+			return airlock.Page{}, err
+		}
+		list := fmt.Sprintf("of %q", person)
+		after, err := parseCursor(list, cursor)
+		if err != nil {
+			return airlock.Page{}, err
+		}
+		var rows []listed
+		for _, id := range slices.Backward(s.requesters[person]) {
+			rows = append(rows, listed{position{ID: id}, s.find(s.workspaces[id], id)})
+		}
+		return s.page(rows, list, after, limit, func(r *row) bool {
+			return r != nil && r.request.CreatedBy.ID == person
+		}), nil
+	})
+}
+
+// listed is a row and where it stands in a list.
+type listed struct {
+	at  position
+	row *row
+}
+
+// position is a place in a list. Lists run downwards: the latest time first, then the highest id.
+type position struct {
+	When int64 // Unix nanoseconds; 0 where the list goes by id
+	ID   string
+}
+
+func (p position) compare(q position) int {
+	return cmp.Or(cmp.Compare(q.When, p.When), cmp.Compare(q.ID, p.ID))
+}
+
+// sorted returns the rows of a workspace in an order.
+func (s *space) sorted(order airlock.Order) []listed {
+	rows := make([]listed, 0, len(s.order))
+	for _, id := range slices.Backward(s.order) {
+		at := position{ID: id}
+		if order == airlock.LastChanged {
+			at.When = s.rows[id].request.UpdatedWhen.UnixNano()
+		}
+		rows = append(rows, listed{at, s.rows[id]})
+	}
+	if order == airlock.LastChanged {
+		slices.SortFunc(rows, func(a, b listed) int { return a.at.compare(b.at) })
+	}
+	return rows
+}
+
+// page takes the next page of a list, behind the position. Requests of a list have no ETag.
+func (s *Store) page(rows []listed, list string, after *position, limit int, want func(*row) bool) airlock.Page {
+	from := 0
+	if after != nil {
+		from, _ = slices.BinarySearchFunc(rows, *after, func(l listed, p position) int {
+			if l.at.compare(p) <= 0 {
+				return -1
+			}
+			return 1
+		})
+	}
+	found := []airlock.Request{}
+	for i := from; i < len(rows); i++ {
+		if len(found) == limit || (s.Span > 0 && i-from == s.Span) {
+			return airlock.Page{Requests: found, Next: makeCursor(list, rows[i-1].at)}
+		}
+		if want(rows[i].row) {
+			r := cloneRequest(rows[i].row.request)
+			r.ETag = ""
+			found = append(found, r)
+		}
+	}
+	return airlock.Page{Requests: found}
+}
+
+// Workspaces lists one page of the workspaces that have settings.
+func (s *Store) Workspaces(ctx context.Context, limit int, cursor string) (ids []string, next string, err error) {
+	ids, err = do(ctx, s, OpWorkspaces, "", func() ([]string, error) {
+		ids := []string{}
+		if err := checkLimit(limit); err != nil {
+			return nil, err
+		}
+		after, err := parseCursor("workspaces", cursor)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range slices.Sorted(maps.Keys(s.spaces)) {
+			if s.spaces[id].settings == nil || (after != nil && id <= after.ID) {
+				continue
+			}
+			if len(ids) == limit {
+				next = makeCursor("workspaces", position{ID: ids[limit-1]})
+				break
+			}
+			ids = append(ids, id)
+		}
+		return ids, nil
+	})
+	if err != nil {
+		next = ""
+	}
+	return ids, next, err
+}
+
+// cursor is a position with the list that it is of.
+type cursor struct {
+	List string
+	At   position
+}
+
+func makeCursor(list string, at position) string {
+	encoded, err := json.Marshal(cursor{list, at})
+	if err != nil {
+		panic("memstore: a cursor cannot fail to encode: " + err.Error())
+	}
+	return base64.RawURLEncoding.EncodeToString(encoded)
+}
+
+func parseCursor(list, text string) (*position, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var c cursor
+	encoded, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || json.Unmarshal(encoded, &c) != nil || c.List != list {
+		return nil, airlock.ErrCursor
+	}
+	return &c.At, nil
+}
+
+func checkLimit(limit int) error {
+	if limit < 1 || limit > airlock.MaxPage {
+		return fmt.Errorf("a limit of %d is not in 1 to %d", limit, airlock.MaxPage)
+	}
+	return nil
+}

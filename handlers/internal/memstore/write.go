@@ -1,0 +1,224 @@
+package memstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"airlock/handlers/internal/airlock"
+)
+
+// Create stores a new request.
+func (s *Store) Create(ctx context.Context, c airlock.Commit) (airlock.Request, error) {
+	if err := check(c, true); err != nil {
+		return airlock.Request{}, fmt.Errorf("memstore: create: %w", err)
+	}
+	a := c.After
+	_, err := do(ctx, s, OpLookups, a.ID, func() (struct{}, error) {
+		if taken, ok := s.workspaces[a.ID]; ok && taken != a.WorkspaceID {
+			return struct{}{}, airlock.ErrExists
+		}
+		s.workspaces[a.ID] = a.WorkspaceID
+		ids := s.requesters[a.CreatedBy.ID]
+		if at, found := slices.BinarySearch(ids, a.ID); !found {
+			s.requesters[a.CreatedBy.ID] = slices.Insert(ids, at, a.ID)
+		}
+		return struct{}{}, nil
+	})
+	if err != nil {
+		return airlock.Request{}, err
+	}
+	return do(ctx, s, OpCreate, a.ID, func() (airlock.Request, error) {
+		if s.find(a.WorkspaceID, a.ID) != nil {
+			return airlock.Request{}, airlock.ErrExists
+		}
+		r := &row{notices: map[string]airlock.Notice{}, manifests: map[int][]airlock.File{}, reviewers: map[reviewKey]bool{}}
+		if err := r.checkManifest(c); err != nil {
+			return airlock.Request{}, err
+		}
+		space := s.space(a.WorkspaceID)
+		space.rows[a.ID] = r
+		at, _ := slices.BinarySearch(space.order, a.ID)
+		space.order = slices.Insert(space.order, at, a.ID)
+		return r.apply(c, s.etag()), nil
+	})
+}
+
+// Commit stores the next version of a request.
+func (s *Store) Commit(ctx context.Context, c airlock.Commit) (airlock.Request, error) {
+	if err := check(c, false); err != nil {
+		return airlock.Request{}, fmt.Errorf("memstore: %w", err)
+	}
+	return do(ctx, s, OpCommit, c.After.ID, func() (airlock.Request, error) {
+		var none airlock.Request
+		r := s.find(c.After.WorkspaceID, c.After.ID)
+		if r == nil || r.request.ETag != c.Before.ETag {
+			return none, airlock.ErrLost
+		}
+		if v := c.Review; v != nil && r.reviewers[reviewKey{v.Round, v.Reviewer.ID}] {
+			return none, fmt.Errorf("%w: %s has a review in round %d", airlock.ErrLost, v.Reviewer.ID, v.Round)
+		}
+		if !reflect.DeepEqual(r.request, c.Before) {
+			return none, errors.New("misuse: Before is not the request as it was read")
+		}
+		if err := r.checkManifest(c); err != nil {
+			return none, err
+		}
+		return r.apply(c, s.etag()), nil
+	})
+}
+
+// apply stores a commit that was checked, and returns the request.
+func (r *row) apply(c airlock.Commit, etag string) airlock.Request {
+	r.request = cloneRequest(c.After)
+	r.request.ETag = etag
+	if c.Record != nil {
+		r.records = append(r.records, *c.Record)
+	}
+	if v := c.Review; v != nil {
+		r.reviewers[reviewKey{v.Round, v.Reviewer.ID}] = true
+	}
+	for id := range r.notices {
+		if !slices.Contains(c.After.Untold, id) {
+			delete(r.notices, id)
+		}
+	}
+	for _, n := range c.Notices {
+		r.notices[n.ID] = cloneNotice(n)
+	}
+	if c.Manifest != nil && len(c.Dirty) > 0 {
+		r.manifests[c.Manifest.Round] = cloneFiles(c.Manifest.Files)
+	}
+	return cloneRequest(r.request)
+}
+
+// checkManifest refuses a manifest of which the dirty pages are not all that changed: a store that keeps pages apart
+// would then hold another manifest than the caller believes.
+func (r *row) checkManifest(c airlock.Commit) error {
+	m := c.Manifest
+	if m == nil {
+		return nil
+	}
+	old := airlock.Manifest{Round: m.Round, Files: r.manifests[m.Round]}
+	if m.Pages() < old.Pages() {
+		return fmt.Errorf("misuse: the manifest of round %d had %d pages and cannot have %d", m.Round, old.Pages(), m.Pages())
+	}
+	for n := range m.Pages() {
+		if !slices.Contains(c.Dirty, n) && (n >= old.Pages() || !reflect.DeepEqual(m.Page(n), old.Page(n))) {
+			return fmt.Errorf("misuse: page %d of round %d has changed and is not dirty", n, m.Round)
+		}
+	}
+	return nil
+}
+
+// maxDocument is how many bytes of text a document may hold. Azure: an entity is at most 1 MiB, and its strings take
+// two bytes a character.
+const maxDocument = 1 << 20
+
+// maxTransaction is how many bytes a commit may take. Azure: an entity group transaction is at most 4 MiB.
+const maxTransaction = 4 << 20
+
+// check reports what can be seen to be wrong with a commit before anything is read.
+func check(c airlock.Commit, create bool) error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	a, b := c.After, c.Before
+	switch {
+	case !workspaceID.MatchString(a.WorkspaceID) || !requestID.MatchString(a.ID):
+		return fmt.Errorf("commit %q in %q: not an id", a.ID, a.WorkspaceID)
+	case create != reflect.ValueOf(b).IsZero():
+		return fmt.Errorf("commit %s: only a new request has no Before", a.ID)
+	case !create && b.ETag == "":
+		return fmt.Errorf("commit %s: Before has no ETag: it comes from a list, or was not read", a.ID)
+	case !named(a.CreatedBy.ID) || (!create && a.CreatedBy.ID != b.CreatedBy.ID):
+		return fmt.Errorf("commit %s: %q cannot be its requester", a.ID, a.CreatedBy.ID)
+	case a.UpdatedWhen.Unix() < 0 || a.UpdatedWhen.Year() > 2200:
+		return fmt.Errorf("commit %s: changed at %v", a.ID, a.UpdatedWhen)
+	case c.Review != nil && (!named(c.Review.Reviewer.ID) || c.Review.Round < 1):
+		return fmt.Errorf("commit %s: a review by %q in round %d", a.ID, c.Review.Reviewer.ID, c.Review.Round)
+	case c.Manifest != nil && (c.Manifest.Round < 1 || len(c.Manifest.Files) > airlock.MaxManifestFiles):
+		return fmt.Errorf("commit %s: a manifest of %d files in round %d", a.ID, len(c.Manifest.Files), c.Manifest.Round)
+	}
+	for i, page := range c.Dirty {
+		if slices.Contains(c.Dirty[:i], page) {
+			return fmt.Errorf("commit %s: page %d is dirty twice", a.ID, page)
+		}
+	}
+	if err := checkNotices(c); err != nil {
+		return err
+	}
+	return checkSize(c)
+}
+
+// checkNotices refuses a list of untold notices that is not what was there before, without some, with the new ones.
+func checkNotices(c airlock.Commit) error {
+	fresh := map[string]bool{}
+	for _, n := range c.Notices {
+		if !named(n.ID) || fresh[n.ID] || slices.Contains(c.Before.Untold, n.ID) {
+			return fmt.Errorf("commit %s: notice %q is not new", c.After.ID, n.ID)
+		}
+		fresh[n.ID] = true
+	}
+	for i, id := range c.After.Untold {
+		if slices.Contains(c.After.Untold[:i], id) || (!fresh[id] && !slices.Contains(c.Before.Untold, id)) {
+			return fmt.Errorf("commit %s: there is no notice %q", c.After.ID, id)
+		}
+	}
+	return nil
+}
+
+// checkSize refuses what cannot fit a table, roughly.
+func checkSize(c airlock.Commit) error {
+	document := weight(c.After)
+	total := 3 * document // with its two index rows
+	largest := document
+	if c.Record != nil {
+		total += len(c.Record.Text)
+		largest = max(largest, len(c.Record.Text))
+	}
+	if c.Review != nil {
+		total += len(c.Review.Explanation)
+	}
+	for _, page := range c.Dirty {
+		size := fileWeight(c.Manifest.Page(page))
+		total += size
+		largest = max(largest, size)
+	}
+	if largest > maxDocument || total > maxTransaction {
+		return fmt.Errorf("commit %s: too large: a document of %d bytes, %d in all", c.After.ID, largest, total)
+	}
+	return nil
+}
+
+// PutSettings stores the settings of a workspace.
+func (s *Store) PutSettings(ctx context.Context, set airlock.Settings, r airlock.Record) (airlock.Settings, error) {
+	if !workspaceID.MatchString(set.WorkspaceID) {
+		return airlock.Settings{}, fmt.Errorf("memstore: settings of %q: not an id", set.WorkspaceID)
+	}
+	if _, _, err := airlock.VerifyChain([]airlock.Record{r}, r.Seq-1, r.Previous); err != nil {
+		return airlock.Settings{}, fmt.Errorf("memstore: settings of %s: %w", set.WorkspaceID, err)
+	}
+	if set.RecordSeq != r.Seq || set.RecordHash != r.Hash {
+		return airlock.Settings{}, fmt.Errorf("memstore: settings of %s do not hold the head of their chain", set.WorkspaceID)
+	}
+	return do(ctx, s, OpPutSettings, set.WorkspaceID, func() (airlock.Settings, error) {
+		space := s.space(set.WorkspaceID)
+		var old airlock.Settings
+		if space.settings != nil {
+			old = *space.settings
+		}
+		if old.ETag != set.ETag {
+			return airlock.Settings{}, airlock.ErrLost
+		}
+		if r.Seq != old.RecordSeq+1 || r.Previous != old.RecordHash {
+			return airlock.Settings{}, errors.New("misuse: the record does not continue the chain of the settings")
+		}
+		kept := cloneSettings(set)
+		kept.ETag = s.etag()
+		space.settings, space.records = &kept, append(space.records, r)
+		return cloneSettings(kept), nil
+	})
+}
