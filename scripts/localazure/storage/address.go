@@ -66,17 +66,6 @@ func (a addressing) azuriteCopySource(source, azuriteAddr string) string {
 	return source
 }
 
-// publicCopySource is the inverse, for what is shown to clients. Azure: the query, which may hold a signature, is not shown.
-func (a addressing) publicCopySource(source, azuriteAddr string) string {
-	tail, ok := strings.CutPrefix(source, "https://"+azuriteAddr+"/")
-	if !ok {
-		return source
-	}
-	account, path, _ := strings.Cut(tail, "/")
-	path, _, _ = strings.Cut(path, "?")
-	return "https://" + account + "." + string(blobService) + "." + a.suffix + "/" + path
-}
-
 func (a addressing) isGateway(hostport string) bool {
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil || port != a.plainPort && port != a.tlsPort {

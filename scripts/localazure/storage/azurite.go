@@ -16,6 +16,7 @@ import (
 type azurite struct {
 	modules string // scripts/localazure
 	dataDir string
+	suffix  string
 	certs   *certificates
 	log     func(string)
 
@@ -58,6 +59,7 @@ func (a *azurite) start(ctx context.Context, accounts map[string]string) error {
 		},
 		Env: []string{
 			"AZURITE_ACCOUNTS=" + accountsEnv(accounts),
+			"AIRLOCK_STORAGE_SUFFIX=" + a.suffix,
 			// For a copy between accounts Azurite asks itself for the source, over HTTPS, and must not go through a proxy for it.
 			"NODE_EXTRA_CA_CERTS=" + a.certs.caFile,
 			"NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1",

@@ -1,4 +1,4 @@
-// Starts Azurite in this process, with four things that it lacks.
+// Starts Azurite in this process, with five things that it lacks.
 //
 // Accounts can be added while it runs. Azurite itself looks at AZURITE_ACCOUNTS only once a minute; here a line on standard input,
 // "accounts <value>", sets that variable and makes every account store read it at once, and the answer "accounts read" says so.
@@ -8,6 +8,8 @@
 //
 // A copy whose source fails its condition is refused with SourceConditionNotMet, which tells a changed source from a changed target.
 // Azurite says ConditionNotMet for both.
+//
+// The source of a copy is shown on the copy, as a public address without its query. Azurite shows its own address, signature and all.
 //
 // The parts of an entity group transaction name their entity by its URL. Azurite finds the table in it only where the account is in the
 // path, and fails with 500 on virtual host names.
@@ -69,6 +71,16 @@ conditions.validateReadConditions = (context, headers, model, isSource) => {
     throw err;
   }
 };
+
+const BlobStore = require("azurite/dist/src/blob/persistence/LokiBlobMetadataStore.js").default;
+for (const name of ["startCopyFromURL", "copyFromURL"]) {
+  const copy = BlobStore.prototype[name];
+  BlobStore.prototype[name] = function (context, source, destination, url, ...rest) {
+    const path = new URL(url).pathname.slice(1 + source.account.length);
+    const shown = `https://${source.account}.blob.${process.env.AIRLOCK_STORAGE_SUFFIX}${path}`;
+    return copy.call(this, context, source, destination, shown, ...rest);
+  };
+}
 
 const { BatchSerialization } = require("azurite/dist/src/table/batch/BatchSerialization.js");
 BatchSerialization.prototype.extractPath = (url) => url.match(/^https?:\/\/[^/]+(?:\/[^/(?]+)?\/(\w+)/);

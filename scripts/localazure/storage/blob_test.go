@@ -133,15 +133,15 @@ func TestNamesSurviveBothDoors(t *testing.T) {
 func TestListShowsMetadataTagsAndCopyState(t *testing.T) {
 	source, sourceName := newContainer(t, accountA)
 	target, _ := newContainer(t, accountB)
-	_, err := source.NewBlockBlobClient("f.txt").UploadBuffer(t.Context(), []byte("content"), &blockblob.UploadBufferOptions{
+	_, err := source.NewBlockBlobClient("a b/#1+1%.txt").UploadBuffer(t.Context(), []byte("content"), &blockblob.UploadBufferOptions{
 		Metadata: map[string]*string{"sealedetag": ptr("0x1"), "Mixed": ptr("Case")},
 		Tags:     map[string]string{"colour": "green"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	from := source.NewBlobClient("f.txt").URL() + "?" + signedQuery(t, accountA, sourceName, "r", nil)
-	if _, err := target.NewBlobClient("f.txt").StartCopyFromURL(t.Context(), from, nil); err != nil {
+	from := source.NewBlobClient("a b/#1+1%.txt").URL() + "?" + signedQuery(t, accountA, sourceName, "r", nil)
+	if _, err := target.NewBlobClient("a b/#1+1%.txt").StartCopyFromURL(t.Context(), from, nil); err != nil {
 		t.Fatal(err)
 	}
 	one := func(c *container.Client) *container.BlobItem {
@@ -175,12 +175,12 @@ func TestListShowsMetadataTagsAndCopyState(t *testing.T) {
 	if *d.Properties.CopyStatus != blob.CopyStatusTypeSuccess || *d.Properties.CopyProgress != "7/7" {
 		t.Errorf("copy state %v %v", *d.Properties.CopyStatus, *d.Properties.CopyProgress)
 	}
-	props, err := target.NewBlobClient("f.txt").GetProperties(t.Context(), nil)
+	props, err := target.NewBlobClient("a b/#1+1%.txt").GetProperties(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := source.NewBlobClient("f.txt").URL(); *props.CopySource != want {
-		t.Errorf("copy source %q, want %q", *props.CopySource, want)
+	if want := source.NewBlobClient("a b/#1+1%.txt").URL(); *props.CopySource != want || *d.Properties.CopySource != want {
+		t.Errorf("copy source %q, in the list %q, want %q", *props.CopySource, *d.Properties.CopySource, want)
 	}
 }
 

@@ -91,9 +91,6 @@ func (g *gateway) rewrite(pr *httputil.ProxyRequest) {
 
 func (g *gateway) modifyResponse(resp *http.Response) error {
 	x := resp.Request.Context().Value(exchangeKey{}).(*exchange)
-	if source := resp.Header.Get("X-Ms-Copy-Source"); source != "" {
-		resp.Header.Set("X-Ms-Copy-Source", g.publicCopySource(source, g.blobAddr))
-	}
 	if resp.StatusCode/100 != 2 {
 		return nil
 	}

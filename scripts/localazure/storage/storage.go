@@ -10,11 +10,13 @@
 // listens on anything but loopback, never logs a key, token or signature, and is no store for data that matters: Azurite
 // does not check signatures of tokens.
 //
-// The places where Azurite behaves unlike Azure, and clients can tell:
-//   - a copy completes at once: its status is never pending;
-//   - a copy keeps metadata and Content-MD5, also where Azure may not, and takes no token for its source;
+// Where it behaves unlike Azure, and clients can tell:
+//   - a copy completes at once: its status is never pending, and there is never one to abort;
+//   - tokens carry no rights: whoever has one may do everything in every account;
+//   - a link that is forged or expired is refused with AuthorizationFailure, where Azure says AuthenticationFailed (both 403);
 //   - names of metadata come back in lower case;
-//   - Put Blob From URL and Put Block From URL are not there (501);
+//   - Put Blob From URL and Put Block From URL do not work;
+//   - a link that allows HTTPS only works at the plain door as well, since the gateway itself goes on by HTTPS;
 //   - a killed Azurite loses the last seconds; a stopped one loses nothing.
 package storage
 
@@ -130,7 +132,9 @@ func Start(ctx context.Context, o Options) (_ *Storage, err error) {
 		MaxIdleConnsPerHost: 64,
 		IdleConnTimeout:     idleUpstream,
 	}
-	s.child = &azurite{modules: modules, dataDir: filepath.Join(s.dir, "azurite"), certs: s.certs, log: o.Log}
+	s.child = &azurite{
+		modules: modules, dataDir: filepath.Join(s.dir, "azurite"), suffix: s.suffix, certs: s.certs, log: o.Log,
+	}
 	if err := s.child.start(ctx, s.accounts); err != nil {
 		return nil, err
 	}

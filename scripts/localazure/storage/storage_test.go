@@ -223,20 +223,6 @@ func wantError(t *testing.T, err error, status int, code string) {
 	}
 }
 
-func within(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !cond() {
-		select {
-		case <-deadline:
-			t.Fatalf("not in time: %s", what)
-		case <-tick.C:
-		}
-	}
-}
-
 func ptr[T any](v T) *T { return &v }
 
 func listNames(t *testing.T, c *container.Client) ([]string, error) {
