@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"strings"
 	"unicode"
@@ -12,8 +13,12 @@ import (
 	"airlock/statemachine"
 )
 
-// maxBlobName is the longest name in Azure Blob Storage, in characters.
-const maxBlobName = 1024
+// The longest names: in characters what Azure Blob Storage takes; in a URL, where a letter outside ASCII takes six to
+// twelve characters, what leaves room for a signature in the 2 KiB that the source of a copy may have.
+const (
+	maxBlobName    = 1024
+	maxEncodedName = 1400
+)
 
 // prepareSubmit lists the files of a draft and makes their manifest, or says what is wrong with them.
 func (s *Service) prepareSubmit(ctx context.Context, r Request, settings Settings) (string, Commit, error) {
@@ -66,6 +71,8 @@ func fileProblem(b Blob, settings Settings) string {
 	switch limit := min(settings.MaxNameLength, maxBlobName); {
 	case characters > limit:
 		return fmt.Sprintf("The name of %q has %d characters; the limit is %d.", shorten(b.Name), characters, limit)
+	case len(url.PathEscape(b.Name)) > maxEncodedName:
+		return fmt.Sprintf("The name of %q takes %d characters in a URL; the limit is %d.", shorten(b.Name), len(url.PathEscape(b.Name)), maxEncodedName)
 	case b.Size > settings.MaxBytes:
 		return fmt.Sprintf("%q has %d bytes; the limit is %d.", shorten(b.Name), b.Size, settings.MaxBytes)
 	case b.Kind != BlockBlob:
