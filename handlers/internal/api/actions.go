@@ -1,0 +1,92 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"airlock/handlers/internal/airlock"
+	"airlock/statemachine"
+)
+
+// defaultExplanation stands in reviews whose client sent none, in the form that AzureTRE has for them.
+const defaultExplanation = "Decision Explanation"
+
+type reviewInput struct {
+	Workspace id `path:"workspace_id" doc:"The workspace."`
+	Request   id `path:"airlock_request_id" doc:"The request."`
+	Body      struct {
+		_           struct{}  `additionalProperties:"true"`
+		Approval    *lenient  `json:"approval,omitempty" nullable:"false" doc:"AzureTRE's form: true approves, false rejects."`
+		Decision    *decision `json:"decision,omitempty" doc:"Instead of approval. changes_requested gives the request back to its requester and needs an explanation."`
+		Explanation *text     `json:"decisionExplanation,omitempty" doc:"Why. With approval, one is made up where it is missing, as AzureTRE does."`
+	} `nameHint:"NewReview"`
+}
+
+type revokeInput struct {
+	Workspace id `path:"workspace_id" doc:"The workspace."`
+	Request   id `path:"airlock_request_id" doc:"The request."`
+	Body      struct {
+		_      struct{} `additionalProperties:"true"`
+		Reason text     `json:"reason" doc:"Why."`
+	} `nameHint:"Revocation"`
+}
+
+// addActions adds what people do with a request.
+func (s *server) addActions() {
+	type act func(u UseCases, ctx context.Context, who airlock.Identity, workspace, id string) (airlock.View, error)
+	for _, a := range []struct {
+		action         statemachine.Action
+		summary, about string
+		do             act
+	}{
+		{statemachine.ActionSubmit, "Submit a draft", "For the requester and workspace owners. The files as they are now are sealed and checked; links to the draft die.", UseCases.Submit},
+		{statemachine.ActionCancel, "Withdraw a request", "For the requester, workspace owners and TRE admins. The files are deleted.", UseCases.Cancel},
+		{statemachine.ActionRetry, "Let a failed request go on", "For airlock managers, workspace owners and TRE admins. It goes on where it failed.", UseCases.Retry},
+	} {
+		add(s, operation{
+			id: string(a.action) + "Request", method: http.MethodPost, path: requestPath + "/" + string(a.action), tag: "Actions",
+			summary: a.summary, about: a.about + " A body is not looked at. 400 says that the status does not allow it, 409 that a rule does not.",
+			fails: []int{http.StatusBadRequest, http.StatusConflict},
+		}, func(ctx context.Context, who airlock.Identity, in *ofRequest) (*requestOutput, error) {
+			return s.output(a.do(s.Service, ctx, who, in.Workspace.lower(), in.Request.lower()))
+		})
+	}
+	withBody := []int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge}
+	add(s, operation{
+		id: "reviewRequest", method: http.MethodPost, path: requestPath + "/review", tag: "Actions", summary: "Review a request",
+		about: "For airlock managers, and never for the requester. Give approval or decision.", fails: withBody,
+	}, s.review)
+	add(s, operation{
+		id: "revokeRequest", method: http.MethodPost, path: requestPath + "/revoke", tag: "Actions", summary: "Take an approval back",
+		about: "For airlock managers and TRE admins. The files are put aside and links to them die.", fails: withBody,
+	}, func(ctx context.Context, who airlock.Identity, in *revokeInput) (*requestOutput, error) {
+		return s.output(s.Service.Revoke(ctx, who, in.Workspace.lower(), in.Request.lower(), string(in.Body.Reason)))
+	})
+	add(s, operation{
+		id: "createReviewDesktop", method: http.MethodPost, path: requestPath + "/review-user-resource", tag: "Actions",
+		summary: "Make a review desktop: not here", success: http.StatusNotImplemented, fails: []int{http.StatusNotImplemented},
+		about: "Always 501: review desktops are made by the TRE. The notice of in_review carries what an automation needs to make one.",
+	}, func(context.Context, airlock.Identity, *ofRequest) (*struct{}, error) {
+		return nil, newProblem(http.StatusNotImplemented, "no_review_desktops",
+			"Review desktops are made by the TRE, not by the airlock: ask for one in the review workspace, and open the files there with the request's link.")
+	})
+}
+
+func (s *server) review(ctx context.Context, who airlock.Identity, in *reviewInput) (*requestOutput, error) {
+	review := airlock.NewReview{Decision: statemachine.Decision(orZero(in.Body.Decision)), Explanation: string(orZero(in.Body.Explanation))}
+	switch {
+	case in.Body.Approval == nil && in.Body.Decision == nil:
+		return nil, invalid(fieldProblem{"approval", "give approval (true or false) or decision"})
+	case in.Body.Approval != nil && in.Body.Decision != nil:
+		return nil, invalid(fieldProblem{"approval", "give approval or decision, not both"})
+	case in.Body.Approval != nil:
+		review.Decision = statemachine.DecisionRejected
+		if *in.Body.Approval {
+			review.Decision = statemachine.DecisionApproved
+		}
+		if in.Body.Explanation == nil {
+			review.Explanation = defaultExplanation
+		}
+	}
+	return s.output(s.Service.Review(ctx, who, in.Workspace.lower(), in.Request.lower(), review))
+}

@@ -1,0 +1,196 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"airlock/handlers/internal/airlock"
+)
+
+// exchange is what is known about the request that is being answered.
+type exchange struct {
+	trace     string
+	source    string
+	plain     bool // problems are plain text
+	operation string
+	who       airlock.Identity
+	problem   *problem // what is answered, when it is no success
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange {
+	return ctx.Value(exchangeKey{}).(*exchange)
+}
+
+// refuse takes note of the problem that is answered.
+func (x *exchange) refuse(p *problem) {
+	p.Instance = "urn:uuid:" + x.trace
+	x.problem = p
+}
+
+// serve is the outermost layer: headers, limits, cross-origin rules, time, routes, and one line of log.
+func (s *server) serve(w http.ResponseWriter, r *http.Request) {
+	start := s.Now()
+	x := &exchange{
+		trace:  correlation(r.Header, s.NewTrace),
+		source: sourceAddress(r),
+		plain:  prefersText(r.Header.Values("Accept"), s.PlainTextErrors),
+	}
+	rec := &recorder{ResponseWriter: w}
+	h := rec.Header()
+	h.Set("x-ms-request-id", x.trace)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exchangeKey{}, x), s.Limits.Timeout)
+	defer cancel()
+	r = r.WithContext(ctx)
+
+	var broken error
+	defer func() {
+		entry := Entry{
+			Operation: x.operation, Method: r.Method, Status: rec.status, CorrelationID: x.trace, Person: x.who.ID,
+			Workspace: r.PathValue("workspace_id"), Request: r.PathValue("airlock_request_id"),
+			Took: s.Now().Sub(start), Err: broken,
+		}
+		if x.problem != nil {
+			entry.Code, entry.Err = x.problem.Code, errors.Join(broken, x.problem.cause)
+		}
+		s.Log(ctx, entry)
+	}()
+	defer func() {
+		if failure := recover(); failure != nil {
+			broken = fmt.Errorf("panic: %v\n%s", failure, debug.Stack())
+			if rec.status == 0 {
+				writeProblem(rec, x, newProblem(http.StatusInternalServerError, "internal", "Unable to process request"))
+			}
+		}
+	}()
+	if p := s.guard(rec, r); p != nil {
+		writeProblem(rec, x, p)
+		return
+	}
+	if rec.status == 0 {
+		s.routes.ServeHTTP(rec, r)
+	}
+}
+
+// guard refuses what no operation should see. It answers cross-origin preflights itself.
+func (s *server) guard(w http.ResponseWriter, r *http.Request) *problem {
+	if s.crossOrigin(w, r) {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	size := len(r.Method) + len(r.RequestURI)
+	for name, values := range r.Header {
+		for _, v := range values {
+			size += len(name) + len(v)
+		}
+	}
+	if size > s.Limits.MaxHeader {
+		return newProblem(http.StatusRequestHeaderFieldsTooLarge, "header_too_large", "The address and the headers are too large.")
+	}
+	if !s.routes.has(r) {
+		allowed := s.routes.methods(r)
+		if len(allowed) == 0 {
+			return newProblem(http.StatusNotFound, "no_such_path", "Not Found")
+		}
+		p := newProblem(http.StatusMethodNotAllowed, "no_such_method", "Method Not Allowed")
+		p.headers.Set("Allow", strings.Join(allowed, ", "))
+		return p
+	}
+	// Clients send bodies with any content type, or none; they are JSON or they are refused.
+	r.Header.Set("Content-Type", "application/json")
+	return nil
+}
+
+// authenticate identifies who asks before anything else of the request is looked at.
+func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
+	x, op := exchangeOf(ctx.Context()), ctx.Operation()
+	x.operation = op.OperationID
+	optional := slices.ContainsFunc(op.Security, func(need map[string][]string) bool { return len(need) == 0 })
+	if authorization := ctx.Header("Authorization"); authorization != "" || !optional {
+		who, err := s.Tokens.Identify(ctx.Context(), authorization)
+		if err != nil {
+			_, w := humago.Unwrap(ctx)
+			writeProblem(w, x, s.unidentified(err))
+			return
+		}
+		who.SourceAddress, who.CorrelationID = x.source, x.trace
+		x.who = who
+	}
+	next(statusContext{ctx, x})
+}
+
+// humaContext gives the embedded context a name that is not one of its methods.
+type humaContext = huma.Context
+
+// statusContext lets a problem set the status, also where huma has chosen another for the same fault.
+type statusContext struct {
+	humaContext
+	x *exchange
+}
+
+// SetStatus sends the status line.
+func (c statusContext) SetStatus(status int) {
+	if c.x.problem != nil {
+		status = c.x.problem.Status
+	}
+	c.humaContext.SetStatus(status)
+}
+
+// Unwrap lets humago find its own context.
+func (c statusContext) Unwrap() huma.Context { return c.humaContext }
+
+// writeProblem answers outside of an operation.
+func writeProblem(w http.ResponseWriter, x *exchange, p *problem) {
+	x.refuse(p)
+	for name, values := range p.headers {
+		w.Header()[name] = values
+	}
+	if x.plain {
+		w.Header().Set("Content-Type", textType)
+		w.WriteHeader(p.Status)
+		fmt.Fprint(w, p.Detail) // a client that has gone away needs no answer
+		return
+	}
+	w.Header().Set("Content-Type", problemType)
+	w.WriteHeader(p.Status)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.Encode(p) // as above
+}
+
+// recorder remembers the status for the log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader sends the status line.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write sends a part of the body.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController, and huma, reach the connection's deadlines.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

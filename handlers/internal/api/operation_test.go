@@ -1,0 +1,109 @@
+package api
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"airlock/handlers/internal/airlock"
+	"airlock/statemachine"
+)
+
+// aNewRequest is a request as it is when it was just made: everything that can be empty is.
+func aNewRequest() airlock.View {
+	r := aRequest()
+	r.Status, r.StatusMessage, r.ETag, r.Version = statemachine.Draft, "", "", 1
+	r.UpdatedBy, r.History, r.Files, r.Reviews = researcher, nil, nil, nil
+	return airlock.View{Request: r, Actions: []statemachine.Action{statemachine.ActionCancel, statemachine.ActionSubmit}}
+}
+
+// TestOperations calls every operation once as it should be, and compares the whole answer.
+func TestOperations(t *testing.T) {
+	review := aView(statemachine.ActionReview, statemachine.ActionCancel)
+	at := " " + workspaceID + " " + requestID
+	rosa, manu, ada := researcher.ID, manager.ID, admin.ID
+	for _, test := range []struct {
+		golden, method, target, token, body string
+		use                                 string
+		value                               any
+		status                              int
+		call                                string
+	}{
+		{"create", "POST", requests, "researcher", `{"type":"import","title":"T","businessJustification":"J"}`,
+			"Create", aNewRequest(), 201, "Create " + rosa + " " + workspaceID + " {Type:import Title:T Justification:J}"},
+		{"request", "GET", one, "researcher", "", "Request", review, 200, "Request " + rosa + at},
+		{"list", "GET", requests, "researcher", "", "Requests", airlock.Views{Views: []airlock.View{review, aNewRequest()}}, 200,
+			"Requests " + rosa + " " + workspaceID + " {Status: Type: Creator: OrderBy: Ascending:true Limit:0 Cursor:}"},
+		{"list_empty", "GET", requests, "researcher", "", "Requests", airlock.Views{}, 200,
+			"Requests " + rosa + " " + workspaceID + " {Status: Type: Creator: OrderBy: Ascending:true Limit:0 Cursor:}"},
+		{"mine", "GET", "/api/requests", "manager", "", "Mine", airlock.Views{Views: []airlock.View{review}}, 200,
+			"Mine " + manu + " false {Status: Type: Creator: OrderBy: Ascending:true Limit:0 Cursor:}"},
+		{"mine_empty", "GET", "/api/requests?airlock_manager=true", "manager", "", "Mine", airlock.Views{}, 200,
+			"Mine " + manu + " true {Status: Type: Creator: OrderBy: Ascending:true Limit:0 Cursor:}"},
+		{"link", "GET", one + "/link", "researcher", "", "Link", aLink(), 200, "Link " + rosa + at},
+		{"link", "POST", one + "/link", "researcher", "", "Link", aLink(), 200, "Link " + rosa + at},
+		{"action", "POST", one + "/submit", "researcher", "", "Submit", review, 200, "Submit " + rosa + at},
+		{"action", "POST", one + "/cancel", "researcher", "", "Cancel", review, 200, "Cancel " + rosa + at},
+		{"action", "POST", one + "/retry", "manager", "", "Retry", review, 200, "Retry " + manu + at},
+		{"action", "POST", one + "/review", "manager", `{"approval":true,"decisionExplanation":"Fine."}`, "Review", review, 200,
+			"Review " + manu + at + " {Decision:approved Explanation:Fine.}"},
+		{"action", "POST", one + "/review", "manager", `{"decision":"changes_requested","decisionExplanation":"Why?"}`, "Review", review, 200,
+			"Review " + manu + at + " {Decision:changes_requested Explanation:Why?}"},
+		{"action", "POST", one + "/revoke", "manager", `{"reason":"Wrong file"}`, "Revoke", review, 200, "Revoke " + manu + at + " Wrong file"},
+		{"files", "GET", one + "/files", "researcher", "", "Files", someFiles(), 200, "Files " + rosa + at},
+		{"audit", "GET", one + "/audit", "manager", "", "Audit", aTrail(), 200, "Audit " + manu + at},
+		{"settings", "GET", settingsAt, "admin", "", "Settings", someSettings(), 200, "Settings " + ada + " " + workspaceID},
+		{"health", "GET", "/api/health", "", "", "Health", wellChecks(), 200, "Health "},
+		{"health_admin", "GET", "/api/health", "admin", "", "Health", wellChecks(), 200, "Health "},
+	} {
+		t.Run(test.method+strings.TrimPrefix(test.target, "/api")+test.body, func(t *testing.T) {
+			e := newEdge(t).expect(test.use, test.value, nil)
+			var headers []string
+			if test.token != "" {
+				headers = append(headers, "Authorization: Bearer "+test.token)
+			}
+			w := e.do(test.method, test.target, test.body, headers...)
+			if w.Code != test.status || w.Header().Get("Content-Type") != "application/json" {
+				t.Fatalf("status %d, content type %q: %s", w.Code, w.Header().Get("Content-Type"), w.Body)
+			}
+			if got := e.calls(); got != test.call {
+				t.Errorf("called %q, want %q", got, test.call)
+			}
+			golden(t, test.golden+".json", indented(t, w.Body.Bytes()))
+		})
+	}
+}
+
+func aLink() airlock.Link {
+	return airlock.Link{URL: "https://stalimextre1.blob.core.windows.net/" + requestID + "?sv=2024&sig=a%2Bb",
+		ExpiresAt: time.Date(2024, 3, 1, 14, 0, 0, 0, time.FixedZone("", 3600)), Rights: statemachine.Read}
+}
+
+func someFiles() airlock.Listed {
+	return airlock.Listed{Request: aRequest(), Sealed: true, Files: []airlock.File{
+		{Name: "a b#é.txt", Size: 5, MD5: []byte{1, 2, 3}, SubmittedETag: "0x1", SealedETag: "0x2",
+			Verdict: airlock.Verdict{Result: airlock.Malicious, Malware: []string{"EICAR"}, SHA256: "ab", At: "2024-03-01T12:00:00Z"}},
+		{Name: "big", Size: 5 << 40, SubmittedETag: "0x3"},
+	}}
+}
+
+func aTrail() airlock.Trail {
+	at := time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC)
+	first := airlock.Record{When: at, Who: researcher.ID, Name: `=cmd|' /C calc'!A0`, What: "create", To: "draft", Text: "<T> & more\nlines", Source: "192.0.2.1", Trace: traceID}.Seal(0, "")
+	second := airlock.Record{When: at.Add(time.Second), Who: "system", What: "clear", From: "submitted", To: "in_review", Round: 1}.Seal(first.Seq, first.Hash)
+	return airlock.Trail{Records: []airlock.Record{first, second}, Intact: true}
+}
+
+func someSettings() airlock.Settings {
+	s := airlock.DefaultSettings(workspaceID)
+	s.Name, s.Audience, s.Version, s.ChangedBy, s.ETag = "Heart study", "workspace-app", 2, admin.ID, `W/"datetime'2024'"`
+	s.ChangedAt = time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC)
+	s.Members = []airlock.Member{{ID: manager.ID, Name: manager.Name, Email: manager.Email, Roles: manager.Roles}}
+	s.NameDenied = []string{"*.exe"}
+	s.Layout = map[string]airlock.Locate{"import/intake": {Account: "in{tre}", Container: "{id}{round}"}}
+	return s
+}
+
+func wellChecks() []airlock.Check {
+	return []airlock.Check{{Name: "store", Took: 12 * time.Millisecond}, {Name: "zones", Took: time.Second}}
+}
