@@ -121,7 +121,7 @@ func (p *parser) operand() (node, error) {
 	if name == "" {
 		return nil, p.unexpected("an expression")
 	}
-	if !p.accept('(') {
+	if p.space(); !p.accept('(') {
 		switch strings.ToLower(name) {
 		case "true":
 			return literal{true}, nil
