@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -229,6 +230,33 @@ func TestProjectsAreCheckedWhole(t *testing.T) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestReadmeNamesEverySetting keeps the table of app settings whole.
+func TestReadmeNamesEverySetting(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(notifierDir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`@appsetting\('([^']+)'\)`)
+	var settings []string
+	for _, file := range []string{"connections.json", "parameters.json", "AirlockNotifier/workflow.json"} {
+		data, err := os.ReadFile(filepath.Join(notifierDir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllSubmatch(data, -1) {
+			settings = append(settings, string(m[1]))
+		}
+	}
+	if len(settings) == 0 {
+		t.Fatal("no settings found")
+	}
+	for _, s := range settings {
+		if !strings.Contains(string(readme), "| `"+s+"` |") {
+			t.Errorf("README.md does not list %s", s)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -63,8 +64,9 @@ func startBench(t *testing.T, o Options, refuse func(string) bool) *bench {
 	b := &bench{log: new(logBuffer)}
 	var err error
 	b.bus, err = servicebus.Start(t.Context(), servicebus.Options{
-		Queues: []servicebus.Queue{{Name: queue, MaxDeliveryCount: 3}},
-		Topics: []servicebus.Topic{{Name: topic, Subscriptions: []servicebus.Subscription{{Name: "mail", MaxDeliveryCount: 100}}}},
+		DataFile: filepath.Join(t.TempDir(), "messages"),
+		Queues:   []servicebus.Queue{{Name: queue, MaxDeliveryCount: 3}},
+		Topics:   []servicebus.Topic{{Name: topic, Subscriptions: []servicebus.Subscription{{Name: "mail", MaxDeliveryCount: 100}}}},
 	})
 	must(err)
 	t.Cleanup(func() {
@@ -204,6 +206,24 @@ func TestMailServerAway(t *testing.T) {
 	if n := len(box.Mails()); n != 1 {
 		t.Errorf("%d mails", n)
 	}
+}
+
+// A bus that is killed loses no notice, and the app finds it again by itself.
+func TestBusAway(t *testing.T) {
+	b := startBench(t, notifier(nil), nil)
+	body := notice(t, func(map[string]any, map[string]any) {}).(string)
+	b.send(t, topic, message("before", body))
+	eventually(t, "the first mail", func() bool { return len(b.box.Mails()) == 1 && b.stats(t, subscription).Active == 0 })
+	b.bus.Kill()
+	eventually(t, "the loss in the log", func() bool { return strings.Contains(b.log.String(), "the service bus does not answer") })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := b.bus.Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.send(t, topic, message("after", body))
+	eventually(t, "the second mail", func() bool { return len(b.box.Mails()) == 2 })
+	eventually(t, "the return in the log", func() bool { return strings.Contains(b.log.String(), "the service bus answers again") })
 }
 
 // What cannot be delivered goes to the dead-letter queue with the reason, and the people who were reached hear it once.

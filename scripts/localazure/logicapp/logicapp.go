@@ -75,6 +75,8 @@ func Start(ctx context.Context, o Options) (*App, error) {
 	if o.Wait == nil {
 		o.Wait = wait
 	}
+	// Short: receive has a loop of its own, and a bus on this machine is soon back.
+	retries := azservicebus.RetryOptions{MaxRetries: 2, RetryDelay: 100 * time.Millisecond, MaxRetryDelay: time.Second}
 	a := &App{options: o, slots: make(chan struct{}, maxRuns), inFlight: map[string]*delivery{}}
 	var err error
 	if a.workflow, err = load(o, a.operations()); err != nil {
@@ -83,7 +85,7 @@ func Start(ctx context.Context, o Options) (*App, error) {
 	if a.entity, err = entityOf(a.workflow.Trigger()); err != nil {
 		return nil, fmt.Errorf("start logic app %s: %w", o.Workflow, err)
 	}
-	if a.client, err = azservicebus.NewClientFromConnectionString(o.ConnectionString, nil); err != nil {
+	if a.client, err = azservicebus.NewClientFromConnectionString(o.ConnectionString, &azservicebus.ClientOptions{RetryOptions: retries}); err != nil {
 		// The SDK's error may quote the connection string, which holds a key.
 		return nil, fmt.Errorf("start logic app %s: the connection string of the Service Bus is not valid", o.Workflow)
 	}

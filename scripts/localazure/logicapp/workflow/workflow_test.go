@@ -281,3 +281,26 @@ func TestContextEndsTheRun(t *testing.T) {
 		t.Errorf("error %v, %d calls", err, len(b.calls))
 	}
 }
+
+// FuzzLoad looks for panics in definitions of any form, and runs those that load.
+func FuzzLoad(f *testing.F) {
+	for _, actions := range []string{
+		broken, call("C", `"what": 1`, ""), `"A": {"type": "ParseJson", "inputs": {"content": "{}", "schema": {"required": ["a"]}}}`,
+		`"E": {"type": "Foreach", "foreach": "@parameters('list')", "actions": {"A": {"type": "Compose", "inputs": "@items('E')"}}}`,
+		`"I": {"type": "If", "expression": {"not": {"equals": [1, "@item()"]}}, "actions": {"T": {"type": "Terminate", "inputs": {"runStatus": "Failed"}}}}`,
+		`"S": {"type": "Switch", "expression": "a", "cases": {"x": {"case": "a", "actions": {}}}, "default": {"actions": {}}}`,
+		`"V": {"type": "InitializeVariable", "inputs": {"variables": [{"name": "v", "type": "array"}]}}, "W": {"type": "AppendToArrayVariable", "inputs": {"name": "v", "value": 1}}`,
+	} {
+		f.Add(definition(actions))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var b bench
+		w, err := Load(data, b.environment())
+		if err != nil {
+			return
+		}
+		if _, err := w.Run(t.Context(), map[string]any{}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
