@@ -2,6 +2,8 @@ package storage
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/xml"
 	"errors"
 	"log"
@@ -11,9 +13,13 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 )
 
-const copyBuffer = 32 << 10
+const (
+	copyBuffer   = 32 << 10
+	idleUpstream = 30 * time.Second
+)
 
 // gateway stands in front of Azurite, the same behind both doors: it finds the account of a request, lets Azurite answer it, and adds what
 // Azurite lacks. Bodies stream through; none is held.
@@ -47,6 +53,16 @@ func newGateway(a addressing, child *azurite, transport http.RoundTripper, event
 		BufferPool:     &bufferPool{},
 	}
 	return g
+}
+
+// newUpstream is the way to Azurite. It goes through no proxy, and leaves bodies and their encoding alone.
+func newUpstream(roots *x509.CertPool) *http.Transport {
+	return &http.Transport{
+		TLSClientConfig:     &tls.Config{RootCAs: roots},
+		DisableCompression:  true,
+		MaxIdleConnsPerHost: 64,
+		IdleConnTimeout:     idleUpstream,
+	}
 }
 
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -42,7 +43,7 @@ func TestAzuriteStopsAndComesBack(t *testing.T) {
 }
 
 func TestAddAccount(t *testing.T) {
-	const account = "stalexlate"
+	account := fmt.Sprintf("stalexlate%d", shared.names.Add(1))
 	fresh := blobService(t, shared.Storage, account).NewContainerClient("box")
 	if _, err := fresh.Create(t.Context(), nil); err == nil {
 		t.Fatal("the account was there before it was added")

@@ -44,10 +44,7 @@ import (
 // DefaultSuffix is under a top-level domain that exists nowhere, so that a client that misses the local storage reaches nothing.
 const DefaultSuffix = "core.airlock.test"
 
-const (
-	idleUpstream    = 30 * time.Second
-	shutdownTimeout = 3 * time.Second
-)
+const shutdownTimeout = 3 * time.Second
 
 // accountName is Azure's rule: 3 to 24 lower-case letters and digits.
 var accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
@@ -126,12 +123,7 @@ func Start(ctx context.Context, o Options) (_ *Storage, err error) {
 	if err := s.addAccounts(o.Accounts); err != nil {
 		return nil, err
 	}
-	s.transport = &http.Transport{
-		TLSClientConfig:     &tls.Config{RootCAs: s.certs.roots},
-		DisableCompression:  true,
-		MaxIdleConnsPerHost: 64,
-		IdleConnTimeout:     idleUpstream,
-	}
+	s.transport = newUpstream(s.certs.roots)
 	s.child = &azurite{
 		modules: modules, dataDir: filepath.Join(s.dir, "azurite"), suffix: s.suffix, certs: s.certs, log: o.Log,
 	}
