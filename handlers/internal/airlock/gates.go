@@ -72,7 +72,7 @@ func (s *Service) verdictOf(f File, b Blob) Verdict {
 	case b.ScanTag == ScanPending:
 		v.Claimed = v.Result != ScanPending
 		return v
-	case strings.EqualFold(string(b.ScanTag), string(v.Result)): // Azure: the tag says "Not scanned", the event "Not Scanned"
+	case b.ScanTag == v.Result:
 		v.Claimed = false
 		return v
 	default:
