@@ -29,11 +29,11 @@ type Store interface {
 	// reviewer has already a review in the round; nothing is stored then. Returns the request with its new ETag.
 	//
 	// It refuses (with an error that is a programming mistake, not a coded one) what Commit.Check refuses, a Before that
-	// was not read by Request, Create or Commit, another requester than before, an UpdatedWhen before 1970 or after
-	// 2200, ids that cannot be stored, notices that Before had already, an Untold that is not Before's, without some,
-	// and with the new ones, and what is too large (Azure: 1 MiB a row, of two bytes a character; 4 MiB and 100 rows a
-	// commit, where the request counts three times). A manifest keeps its pages: a round's next manifest has at least as
-	// many, and those that differ are dirty.
+	// was not read by Request, Create or Commit, another requester than before, a status that the state machine does not
+	// have, an UpdatedWhen before 1970 or after 2200, ids that cannot be stored, notices that Before had already, an
+	// Untold that is not Before's, without some, and with the new ones, and what is too large (Azure: 1 MiB a row, of two
+	// bytes a character; 4 MiB and 100 rows a commit, where the request counts three times). A manifest keeps its pages:
+	// a round's next manifest has at least as many, and those that differ are dirty.
 	Commit(ctx context.Context, c Commit) (Request, error)
 
 	// Request reads one. ErrNotFound when the workspace has none with this id.
