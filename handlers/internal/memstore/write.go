@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"airlock/handlers/internal/airlock"
+	"airlock/statemachine"
 )
 
 // Create stores a new request.
@@ -126,16 +127,19 @@ func check(c airlock.Commit, create bool) error {
 		return err
 	}
 	a, b := c.After, c.Before
+	_, known := statemachine.Of(a.Status)
 	switch {
 	case !workspaceID.MatchString(a.WorkspaceID) || !requestID.MatchString(a.ID):
 		return fmt.Errorf("commit %q in %q: not an id", a.ID, a.WorkspaceID)
+	case !known:
+		return fmt.Errorf("commit %s: there is no status %q", a.ID, a.Status)
 	case create != reflect.ValueOf(b).IsZero():
 		return fmt.Errorf("commit %s: only a new request has no Before", a.ID)
 	case !create && b.ETag == "":
 		return fmt.Errorf("commit %s: Before has no ETag: it comes from a list, or was not read", a.ID)
 	case !named(a.CreatedBy.ID) || (!create && a.CreatedBy.ID != b.CreatedBy.ID):
 		return fmt.Errorf("commit %s: %q cannot be its requester", a.ID, a.CreatedBy.ID)
-	case a.UpdatedWhen.Unix() < 0 || a.UpdatedWhen.Year() > 2200:
+	case a.UpdatedWhen.Unix() < 0 || a.UpdatedWhen.UTC().Year() > 2200:
 		return fmt.Errorf("commit %s: changed at %v", a.ID, a.UpdatedWhen)
 	case c.Review != nil && (!named(c.Review.Reviewer.ID) || c.Review.Round < 1):
 		return fmt.Errorf("commit %s: a review by %q in round %d", a.ID, c.Review.Reviewer.ID, c.Review.Round)

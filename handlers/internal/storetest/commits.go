@@ -153,6 +153,7 @@ func testCommitMistakes(s *suite) {
 		"record changed":           func(c *airlock.Commit) { c.Record.Text = "changed" },
 		"head of the chain":        func(c *airlock.Commit) { c.After.RecordHash = "0" },
 		"no status":                func(c *airlock.Commit) { c.After.Status = "" },
+		"unknown status":           func(c *airlock.Commit) { c.After.Status = "in-review"; *c = recorded(*c, "move") },
 		"another id":               func(c *airlock.Commit) { c.After.ID = id(7) },
 		"another workspace":        func(c *airlock.Commit) { c.After.WorkspaceID = other },
 		"notice not listed":        func(c *airlock.Commit) { c.After.Untold = nil },

@@ -27,8 +27,11 @@ func testSettings(s *suite) {
 	s.fails(err, airlock.ErrNotFound)
 	set, r := decided(s.settings(rand.New(rand.NewPCG(9, 10))))
 
+	elsewhere, elsewhereRecord := decided(airlock.Settings{WorkspaceID: other})
+	elsewhere, err = s.store.PutSettings(s.ctx, elsewhere, elsewhereRecord)
+	s.ok(err)
 	early := set
-	early.ETag = "one that nobody gave out"
+	early.ETag = elsewhere.ETag
 	_, err = s.store.PutSettings(s.ctx, early, r)
 	s.fails(err, airlock.ErrLost)
 	_, err = s.store.Settings(s.ctx, home)
