@@ -1,0 +1,118 @@
+// Command dev runs the airlock on this machine, on a local Azure, and can play its whole life in front of it.
+//
+//	go run ./scripts/dev                    start everything and say what runs where; Ctrl-C stops it
+//	go run ./scripts/dev -data DIR          the same, and keep requests and files for the next start
+//	go run ./scripts/dev -demo [-file FILE] start everything, play every scenario, stop; exit 0 only if all end as told
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"airlock/scripts/localazure"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "dev:", err)
+		os.Exit(1)
+	}
+}
+
+// startTime bounds the start, with the npm packages and the handler still to be made.
+const startTime = 5 * time.Minute
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("dev", flag.ContinueOnError)
+	demo := flags.Bool("demo", false, "play every scenario, then stop")
+	file := flags.String("file", "", "with -demo: a file of yours to import")
+	data := flags.String("data", "", "a folder that keeps everything for the next start")
+	logFile := flags.String("log", "", "a file for what all parts have to say")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *file != "" && !*demo {
+		return errors.New("-file goes with -demo")
+	}
+	o := localazure.Options{DataDir: *data, Mail: true}
+	if *logFile != "" {
+		f, err := os.OpenFile(*logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		o.Log = f
+	}
+	if *demo {
+		if err := forDemo(&o, *file); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(out, "starting the local Azure (the first start builds the handler and installs two npm packages)")
+	began := time.Now()
+	starting, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	azure, err := localazure.Start(starting, o)
+	if err != nil {
+		return err
+	}
+	defer azure.Stop()
+	fmt.Fprintf(out, "started in %.1f s\n", time.Since(began).Seconds())
+	if *demo {
+		return playAll(ctx, azure, *file, out)
+	}
+	introduce(azure, out)
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(out, "stopping")
+		return nil
+	case <-azure.Host.Done():
+		return azure.Host.Err()
+	}
+}
+
+// introduce says what runs where, who the people are, and how to begin.
+func introduce(a *localazure.Azure, out io.Writer) {
+	w := a.Workspaces[0]
+	fmt.Fprintf(out, "\nAPI        %s/api (documentation: %[1]s/api/docs)\n", a.Host.URL())
+	fmt.Fprintf(out, "storage    %s\n", a.Storage.PlainURL("ACCOUNT"))
+	fmt.Fprintf(out, "Entra ID   %s\n", a.Entra.Issuer())
+	fmt.Fprintf(out, "mails      %s\n", a.Mailbox.URL())
+	for _, w := range a.Workspaces {
+		scan := "files are scanned"
+		if !w.Scanning {
+			scan = "files are not scanned"
+		}
+		fmt.Fprintf(out, "workspace  %s  %s (%s)\n", w.ID, w.Name, scan)
+	}
+	fmt.Fprintf(out, "\nPeople, and a look at the workspace through their eyes:\n")
+	for _, l := range localazure.Logins() {
+		audience := w.Audience()
+		if l.Roles == nil {
+			audience = localazure.APIAudience
+		}
+		fmt.Fprintf(out, "  %-5s %-16s curl -H \"Authorization: Bearer $(curl -s '%s/token?user=%s&aud=%s')\" %s/api/workspaces/%s/requests\n",
+			l.Name, l.Title, a.Entra.URL(), l.Name, audience, a.Host.URL(), w.ID)
+	}
+	fmt.Fprintf(out, `
+Make a request and put a file into it (ada):
+  TOKEN=$(curl -s '%s/token?user=ada&aud=%s')
+  API=%s/api/workspaces/%s/requests
+  curl -s -X POST $API -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"type":"import","title":"My data","businessJustification":"Try it"}'
+  curl -s $API/ID/link -H "Authorization: Bearer $TOKEN"
+The containerUrl in the answer works as it is in curl, a browser, the Azure SDKs, and in Azure Storage Explorer
+(Connect, Blob container, Shared access signature URL). With curl, put the file's name before the "?":
+  curl -X PUT -T FILE -H 'x-ms-blob-type: BlockBlob' 'CONTAINER/FILE?SAS'
+  curl -s -X POST $API/ID/submit -H "Authorization: Bearer $TOKEN"
+Ctrl-C stops everything.
+`, a.Entra.URL(), w.Audience(), a.Host.URL(), w.ID)
+}
