@@ -50,6 +50,8 @@ type answer struct {
 	err   error
 }
 
+var _ UseCases = (*airlock.Service)(nil)
+
 // fake is the use cases. It fails the test when something is called that the test does not expect.
 type fake struct {
 	t       testing.TB
@@ -197,6 +199,13 @@ func (e *edge) do(method, target, body string, headers ...string) *httptest.Resp
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Add(name, value)
 	}
+	return e.send(r)
+}
+
+// send is do for a request that is made already.
+func (e *edge) send(r *http.Request) *httptest.ResponseRecorder {
+	e.t.Helper()
+	method, target := r.Method, r.RequestURI
 	before := len(e.log)
 	w := httptest.NewRecorder()
 	e.server.serve(w, r)
@@ -231,7 +240,7 @@ func (e *edge) asDocumented(r *http.Request, w *httptest.ResponseRecorder) {
 		}
 		schema = response.Content[content].Schema
 	}
-	if !strings.HasSuffix(content, "json") || r.Method == http.MethodHead {
+	if content != "application/json" && content != problemType || r.Method == http.MethodHead {
 		return
 	}
 	var value any
