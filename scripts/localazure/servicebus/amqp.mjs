@@ -42,7 +42,7 @@ export function listen({ port, policy, namespace, journal }) {
   container.on("sender_close", (context) => clientOf(context).closeSender(context.sender));
   container.on("session_close", (context) => clientOf(context).closeSession(context.session));
   container.on("connection_close", (context) => clientOf(context).close());
-  container.on("disconnected", (context) => clientOf(context).close());
+  container.on("disconnected", (context) => clientOf(context).lose());
   // An error ends its own connection only; the client connects again.
   for (const trouble of ["error", "protocol_error"]) {
     container.on(trouble, (error) => console.error(`${trouble}: ${error.stack ?? error}`));
@@ -67,6 +67,7 @@ class Client {
   #consumers = new Set();
   #replies = new Map(); // reply address to the sender that serves it
   #authorized = false;
+  #closed = false;
 
   constructor({ connection, policy, namespace, journal }) {
     this.#connection = connection;
@@ -210,14 +211,23 @@ class Client {
     session.each_sender((sender) => this.closeSender(sender));
   }
 
-  // close gives back what the connection held, at once: whoever held it is gone.
+  // close ends the links of a connection that said goodbye. Its locks stay until they expire: the client may have more connections,
+  // and opens new ones when it recovers from an error, over which it can still settle.
   close() {
     for (const consumer of this.#consumers) {
       consumer.queue.unsubscribe(consumer);
     }
     this.#consumers.clear();
     this.#replies.clear();
-    this.#namespace.abandonAll(this.#connection);
+    this.#closed = true;
+  }
+
+  // lose also gives back what the connection held, at once: whoever held it has died.
+  lose() {
+    if (!this.#closed) {
+      this.close();
+      this.#namespace.abandonAll(this.#connection);
+    }
   }
 
   get connection() {

@@ -108,7 +108,7 @@ func TestManyUnsettled(t *testing.T) {
 		}
 		settle(t, s.SendMessageBatch(within(t), batch, nil))
 	}
-	got := receive(t, r, messages)
+	got := receiveBulk(t, r, messages, messages)
 	eventually(t, b, "q", EntityStats{Kind: "queue", Sent: messages, Active: messages, Locked: messages})
 	for i := len(got) - 1; i >= 0; i -= 100 {
 		complete(t, r, got[i])

@@ -1,8 +1,12 @@
 package servicebus
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -177,11 +181,21 @@ func TestSettlementsOfOneBurst(t *testing.T) {
 	for i := 0; i < n; i += 3 {
 		complete(t, other, &azservicebus.ReceivedMessage{LockToken: got[i].LockToken})
 	}
+	// Each goroutine lets the next one go just before its own call, so that most calls leave in the order of their deliveries.
 	results := make([]error, n)
+	turn := make([]chan struct{}, n+1)
+	for i := range turn {
+		turn[i] = make(chan struct{})
+	}
 	var wg sync.WaitGroup
 	for i := range n {
-		wg.Go(func() { results[i] = r.CompleteMessage(t.Context(), got[i], nil) })
+		wg.Go(func() {
+			<-turn[i]
+			close(turn[i+1])
+			results[i] = r.CompleteMessage(t.Context(), got[i], nil)
+		})
 	}
+	close(turn[0])
 	wg.Wait()
 	for i, err := range results {
 		var lost *azservicebus.Error
@@ -191,6 +205,24 @@ func TestSettlementsOfOneBurst(t *testing.T) {
 		}
 	}
 	eventually(t, b, "q", EntityStats{Kind: "queue", Sent: n})
+}
+
+// A receiver gets what it asked for; the rest stays free for others.
+func TestCredit(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Queues: []Queue{{Name: "q", LockDuration: time.Hour}}})
+	c := connect(t, b)
+	s := newSender(t, c, "q")
+	for i := range 5 {
+		send(t, s, text(fmt.Sprint(i)))
+	}
+	first, second := newReceiver(t, c, "q", nil), newReceiver(t, c, "q", nil)
+	got := receiveBulk(t, first, 2, 2)
+	eventually(t, b, "q", EntityStats{Kind: "queue", Sent: 5, Active: 5, Locked: 2})
+	have := bodies(append(got, receiveBulk(t, second, 3, 3)...))
+	if slices.Sort(have); fmt.Sprint(have) != "[0 1 2 3 4]" {
+		t.Errorf("got %v", have)
+	}
 }
 
 func TestDefer(t *testing.T) {
@@ -216,6 +248,10 @@ func TestDefer(t *testing.T) {
 		if len(got) != 1 || string(got[0].Body) != "later" || got[0].State != azservicebus.MessageStateDeferred {
 			t.Fatalf("got %v", bodies(got))
 		}
+		_, err = r.ReceiveDeferredMessages(within(t), []int64{*m.SequenceNumber}, nil)
+		if missing := new(azservicebus.Error); !errors.As(err, &missing) || missing.Code != azservicebus.CodeNotFound {
+			t.Errorf("a locked message was received again: %v", err)
+		}
 		if err := settle(got[0]); err != nil {
 			t.Fatal(err)
 		}
@@ -228,21 +264,77 @@ func TestDefer(t *testing.T) {
 	}
 }
 
-func TestLostConnectionGivesBackItsMessages(t *testing.T) {
-	t.Parallel()
-	b := start(t, Options{Queues: []Queue{{Name: "q", LockDuration: time.Hour}}})
-	dying, c := connect(t, b), connect(t, b)
-	send(t, newSender(t, c, "q"), text("1"), text("2"))
-	receive(t, newReceiver(t, dying, "q", nil), 2)
-	eventually(t, b, "q", EntityStats{Kind: "queue", Sent: 2, Active: 2, Locked: 2})
-	if err := dying.Close(within(t)); err != nil {
+// relay forwards connections to the broker until cut, which breaks them off as the death of the client would.
+func relay(t *testing.T, b *Broker) (address string, cut func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	cut = func() {
+		cancel()
+		l.Close()
+		wg.Wait()
+	}
+	t.Cleanup(cut)
+	wg.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return // cut
+			}
+			broker, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", b.port))
+			if err != nil {
+				t.Error(err)
+				client.Close()
+				return
+			}
+			context.AfterFunc(ctx, func() {
+				client.Close()
+				broker.Close()
+			})
+			wg.Go(func() { io.Copy(client, broker) })
+			wg.Go(func() { io.Copy(broker, client) })
+		}
+	})
+	return l.Addr().String(), cut
+}
+
+func TestBrokenConnectionGivesBackItsMessages(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Queues: []Queue{{Name: "q", LockDuration: time.Hour}}})
+	c := connect(t, b)
+	send(t, newSender(t, c, "q"), text("1"), text("2"))
+	address, cut := relay(t, b)
+	dying, err := azservicebus.NewClientFromConnectionString(b.ConnectionString(), &azservicebus.ClientOptions{CustomEndpoint: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	receive(t, newReceiver(t, dying, "q", nil), 2)
+	eventually(t, b, "q", EntityStats{Kind: "queue", Sent: 2, Active: 2, Locked: 2})
+	cut()
 	r := newReceiver(t, c, "q", nil)
 	got := receive(t, r, 2)
 	if have := bodies(got); fmt.Sprint(have) != "[1 2]" || got[0].DeliveryCount != 2 {
 		t.Errorf("got %v, delivery count %d", have, got[0].DeliveryCount)
 	}
+}
+
+func TestClosedConnectionKeepsItsLocks(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Queues: []Queue{{Name: "q", LockDuration: time.Hour}}})
+	closing, c := connect(t, b), connect(t, b)
+	send(t, newSender(t, c, "q"), text("1"))
+	m := receiveOne(t, newReceiver(t, closing, "q", nil))
+	if err := closing.Close(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	r := newReceiver(t, c, "q", nil)
+	receiveNone(t, r)
+	complete(t, r, &azservicebus.ReceivedMessage{LockToken: m.LockToken})
+	eventually(t, b, "q", EntityStats{Kind: "queue", Sent: 1})
 }
 
 // A link that closes leaves its locks alone: the message is settled by its token through $management.

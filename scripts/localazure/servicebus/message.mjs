@@ -42,13 +42,21 @@ export function entries(map) {
   return found;
 }
 
+// fields gives the typed values of a section that must be a list.
+function fields(section) {
+  if (!types.is_list(section)) {
+    throw new TypeError(`message section ${section.descriptor.value} must be a list`);
+  }
+  return section.value;
+}
+
 function* sections(buffer) {
   const reader = new types.Reader(buffer);
   while (reader.remaining() > 0) {
     const start = reader.position;
     const section = reader.read();
-    if (!section.descriptor) {
-      throw new TypeError("a message is made of described sections");
+    if (!section.descriptor || reader.position > buffer.length) {
+      throw new TypeError("a message is made of whole and described sections");
     }
     yield { code: section.descriptor.value, section, bytes: buffer.subarray(start, reader.position) };
   }
@@ -94,12 +102,12 @@ export class Message {
     const rest = [];
     for (const { code, section, bytes } of sections(buffer)) {
       if (code === HEADER) {
-        message.#header = section.value;
+        message.#header = fields(section);
       } else if (code === MESSAGE_ANNOTATIONS) {
         message.#annotations = entries(section);
       } else if (code === PROPERTIES) {
         message.#properties = bytes;
-        message.#fields = section.value;
+        message.#fields = fields(section);
       } else if (code === APPLICATION_PROPERTIES) {
         message.#application = entries(section);
       } else if (code >= DATA && code <= FOOTER) {

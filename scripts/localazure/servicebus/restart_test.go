@@ -47,7 +47,10 @@ func TestRestartKeepsMessages(t *testing.T) {
 			numbers, err := s.ScheduleMessages(within(t), []*azservicebus.Message{text("cancelled")}, time.Now().Add(time.Hour), nil)
 			settle(t, err)
 			settle(t, s.CancelScheduledMessages(within(t), numbers, nil))
-			send(t, newSender(t, c, "t"), at("topic", time.Now().Add(time.Second)))
+			toTopic, fromTopic := newSender(t, c, "t"), newReceiver(t, c, "t/Subscriptions/s", nil)
+			send(t, toTopic, at("topic", time.Now().Add(time.Second)), text("past"))
+			past := receiveOne(t, fromTopic)
+			complete(t, fromTopic, past)
 			want, err := b.Stats(within(t))
 			settle(t, err)
 			q := want["q"]
@@ -84,8 +87,12 @@ func TestRestartKeepsMessages(t *testing.T) {
 			if len(deferred) != 1 || deferred[0].Body[0] != '2' {
 				t.Errorf("deferred: %v", bodies(deferred))
 			}
-			if m := receiveOne(t, newReceiver(t, c, "t/Subscriptions/s", nil)); string(m.Body) != "topic" {
+			if m := receiveOne(t, fromTopic); string(m.Body) != "topic" {
 				t.Errorf("got %q", m.Body)
+			}
+			send(t, toTopic, text("new"))
+			if m := receiveOne(t, fromTopic); *m.EnqueuedSequenceNumber <= *past.EnqueuedSequenceNumber {
+				t.Errorf("the topic gave number %d after %d", *m.EnqueuedSequenceNumber, *past.EnqueuedSequenceNumber)
 			}
 			send(t, s, text("new"))
 			if m := receiveOne(t, r); string(m.Body) != "new" || *m.SequenceNumber <= numbers[0] {
@@ -106,7 +113,10 @@ func settle(t *testing.T, err error) {
 // completed does not come back.
 func TestKillUnderLoad(t *testing.T) {
 	t.Parallel()
-	b := start(t, durable(t))
+	opts := durable(t)
+	// The client closes connections while it recovers, which leaves locks to expire.
+	opts.Queues[0].LockDuration, opts.Queues[0].MaxDeliveryCount = time.Second, 1000
+	b := start(t, opts)
 	c := connect(t, b)
 	const senders, each, kills = 4, 150, 4
 	ctx := within(t)
@@ -247,12 +257,19 @@ func TestDataFileStaysSmall(t *testing.T) {
 		send(t, s, &azservicebus.Message{Body: make([]byte, 10<<10)})
 		complete(t, r, receiveOne(t, r))
 	}
-	settle(t, b.Restart(within(t)))
+	for range 2 {
+		settle(t, b.Restart(within(t)))
+	}
 	info, err := os.Stat(opts.DataFile)
 	settle(t, err)
 	if info.Size() > 10<<10 {
 		t.Errorf("%d bytes for no message", info.Size())
 	}
+	send(t, s, text("next"))
+	if m := receiveOne(t, r); *m.SequenceNumber != 21 {
+		t.Errorf("sequence number %d", *m.SequenceNumber)
+	}
+	eventually(t, b, "q", EntityStats{Kind: "queue", Sent: 21, Active: 1, Locked: 1})
 }
 
 func TestStopped(t *testing.T) {

@@ -7,9 +7,10 @@
 // broker is killed. It listens on 127.0.0.1 only and ends with its parent process.
 //
 // It never speaks TLS, and has no sessions, transactions, auto-forwarding, partitions, SQL filters, rule actions or
-// administration client. It differs from Azure in these ways on purpose: messages that a lost connection held are given back at
-// once, with their delivery counted, where Azure waits for the lock to expire (a link that closes leaves its locks alone in
-// both); locks may be shorter than 5 seconds; a claim is checked when it is put, and opens every entity until the connection ends.
+// administration client. It differs from Azure in these ways on purpose: messages that were held by a connection which broke
+// without a goodbye are given back at once, with their delivery counted, where Azure waits for the lock to expire (as this
+// broker does for links and connections that are closed in order); locks may be shorter than 5 seconds; a claim is checked when
+// it is put, and opens every entity until the connection ends.
 package servicebus
 
 import (
