@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// settleTimeout bounds completing or abandoning a message. When it passes, the broker delivers it again
-	// after the lock has expired.
-	settleTimeout = 30 * time.Second
+	// settleTimeout bounds completing or abandoning a message. The client does not notice by itself that the
+	// connection over which the message came is gone; the broker then delivers the message again.
+	settleTimeout = 3 * time.Second
 	// brokerPause and brokerPauseMax bound the growing pause between attempts to reach the broker.
 	brokerPause    = 100 * time.Millisecond
 	brokerPauseMax = 2 * time.Second
@@ -88,17 +88,38 @@ func openReceiver(client *azservicebus.Client, b binding) (receiver, error) {
 	return r, nil
 }
 
-// run receives until ctx ends and then waits for the messages in hand. When the broker is away it keeps trying.
+// run receives until ctx ends and then waits for the messages in hand. When the broker is away it keeps trying;
+// the receiver finds the way back by itself.
 func (p *pump) run(ctx context.Context) {
+	r, err := p.open()
+	if err != nil {
+		p.log.Error().Err(err).Msg("cannot receive at all")
+		return
+	}
 	slots := make(chan struct{}, p.limit)
+	var inHand sync.WaitGroup
 	pause := brokerPause
-	for ctx.Err() == nil {
-		received, err := p.session(ctx, slots)
-		if ctx.Err() != nil {
-			return
+	for {
+		free, err := takeSlots(ctx, slots)
+		if err != nil {
+			break
 		}
-		if received {
+		messages, err := r.ReceiveMessages(ctx, free, nil)
+		for range free - len(messages) {
+			<-slots
+		}
+		for _, m := range messages {
+			inHand.Go(func() {
+				defer func() { <-slots }()
+				p.handle(r, m)
+			})
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if err == nil {
 			pause = brokerPause
+			continue
 		}
 		p.log.Warn().Err(err).Dur("pause", pause).Msg("cannot receive, trying again")
 		select {
@@ -107,43 +128,11 @@ func (p *pump) run(ctx context.Context) {
 		}
 		pause = min(2*pause, brokerPauseMax)
 	}
-}
-
-// session works with one receiver until it fails, then settles what it has in hand and closes it.
-// It tells whether anything was received.
-func (p *pump) session(ctx context.Context, slots chan struct{}) (received bool, err error) {
-	r, err := p.open()
-	if err != nil {
-		return false, err
-	}
-	var inHand sync.WaitGroup
-	defer func() {
-		inHand.Wait()
-		closing, cancel := context.WithTimeout(context.Background(), settleTimeout)
-		defer cancel()
-		if err := r.Close(closing); err != nil {
-			p.log.Debug().Err(err).Msg("close receiver")
-		}
-	}()
-	for {
-		free, err := takeSlots(ctx, slots)
-		if err != nil {
-			return received, err
-		}
-		messages, err := r.ReceiveMessages(ctx, free, nil)
-		for range free - len(messages) {
-			<-slots
-		}
-		for _, m := range messages {
-			received = true
-			inHand.Go(func() {
-				defer func() { <-slots }()
-				p.handle(r, m)
-			})
-		}
-		if err != nil {
-			return received, fmt.Errorf("receive: %w", err)
-		}
+	inHand.Wait()
+	closing, cancel := context.WithTimeout(context.Background(), settleTimeout)
+	defer cancel()
+	if err := r.Close(closing); err != nil {
+		p.log.Debug().Err(err).Msg("close receiver")
 	}
 }
 
@@ -181,7 +170,7 @@ func (p *pump) handle(r receiver, m *azservicebus.ReceivedMessage) {
 	}
 	if err != nil {
 		// The broker delivers it again when the lock expires; the function must live with that.
-		p.log.Warn().Err(err).Str("message", m.MessageID).Msg("cannot " + verb + " message")
+		p.log.Warn().Err(err).Str("messageId", m.MessageID).Msg("cannot " + verb + " message")
 	}
 }
 
@@ -199,7 +188,7 @@ func (p *pump) renew(ctx context.Context, r receiver, m *azservicebus.ReceivedMe
 		}
 		if err := r.RenewMessageLock(ctx, m, nil); err != nil {
 			if ctx.Err() == nil {
-				p.log.Warn().Err(err).Str("message", m.MessageID).Msg("cannot renew the lock of a message")
+				p.log.Warn().Err(err).Str("messageId", m.MessageID).Msg("cannot renew the lock of a message")
 			}
 			return
 		}

@@ -125,6 +125,11 @@ func (h *Host) forward(w http.ResponseWriter, r *http.Request, id, path string, 
 		}
 	}()
 	r.Body = watch.wrap(r.Body)
+	// Kestrel lets an answer begin while the request still comes; net/http must be told to.
+	if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		return fmt.Errorf("prepare to stream: %w", err)
+	}
 	proxy := &httputil.ReverseProxy{
 		Transport:     h.transport,
 		FlushInterval: -1,
