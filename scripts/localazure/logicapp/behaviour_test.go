@@ -69,7 +69,7 @@ func TestSettling(t *testing.T) {
 		{name: "a shorter pause", edit: two, refuse: func(string) bool { return true }, change: map[string]any{"pauseSeconds": int64(3)}, status: workflow.Failed,
 			settled: "abandonTopicMessageV2", waited: 3 * time.Second},
 		{name: "separators in an address", edit: func(data, _ map[string]any) {
-			data["recipients"] = []string{"a@tre.example;b@tre.example", "c@tre.example,d@tre.example", "e@tre.example\r\nBcc: f@tre.example", "nobody", "", "g@tre.example"}
+			data["recipients"] = []string{"a@tre.example;b@tre.example", "c@tre.example,d@tre.example", "e@tre.example\nf@tre.example", "e@tre.example\rf@tre.example", "e@tre.example f@tre.example", "nobody", "", "g@tre.example"}
 		}, status: workflow.Failed, to: []string{"g@tre.example"}, settled: "deadLetterTopicMessageV2 PartlySent"},
 		{name: "not JSON", raw: "hello", status: workflow.Failed, settled: "deadLetterTopicMessageV2 NotANotice"},
 		{name: "no recipients", edit: func(data, _ map[string]any) { delete(data, "recipients") }, status: workflow.Failed, settled: "deadLetterTopicMessageV2 NotANotice"},
@@ -91,6 +91,9 @@ func TestSettling(t *testing.T) {
 			}
 			if result.Status != test.status || (result.Err != nil) != (test.status == workflow.Failed) {
 				t.Errorf("run %s (%v), want %s", result.Status, result.Err, test.status)
+			}
+			if test.refuse == nil && r.asked != len(test.to) {
+				t.Errorf("the mail server was asked %d times for %d mails", r.asked, len(test.to))
 			}
 			if !slices.Equal(to, test.to) || !slices.Equal(r.settled, []string{test.settled}) || r.waited != test.waited {
 				t.Errorf("mails to %v, settled %v after %s; want %v, %q, %s", to, r.settled, r.waited, test.to, test.settled, test.waited)
@@ -125,7 +128,7 @@ func TestHostileTexts(t *testing.T) {
 }
 
 func TestLinks(t *testing.T) {
-	for link, button := range map[any]bool{"https://a.example/x": true, "http://127.0.0.1:7000/x": true, nil: false, "": false, "javascript:alert(1)": false, "data:text/html,x": false} {
+	for link, button := range map[any]bool{"https://a.example/x": true, "http://127.0.0.1:7000/x": true, nil: false, "": false, "javascript:alert(1)": false, "data:text/html,x": false, "hxxp://a.example": false} {
 		var r recorder
 		r.run(t, notifier(nil), notice(t, func(_, request map[string]any) { request["link"] = link }))
 		if got := strings.Contains(r.mails[0]["body"].(string), "<a "); got != button {
@@ -256,6 +259,21 @@ func TestReadmeNamesEverySetting(t *testing.T) {
 	for _, s := range settings {
 		if !strings.Contains(string(readme), "| `"+s+"` |") {
 			t.Errorf("README.md does not list %s", s)
+		}
+	}
+}
+
+func TestOnlyOwnMessagesAreSettledOnce(t *testing.T) {
+	a := &App{entity: entity{topic: "t", subscription: "s"}, inFlight: map[string]*delivery{"done": {settled: true}}}
+	complete := a.operations()[workflow.Key(serviceBus, "completeTopicMessageV2")]
+	for want, p := range map[string]map[string]any{
+		"settled already":                 {"topicName": "t", "subscriptionName": "s", "lockToken": "done"},
+		"no message is locked":            {"topicName": "t", "subscriptionName": "s", "lockToken": "other"},
+		"topicName is not that of":        {"topicName": "x", "subscriptionName": "s", "lockToken": "done"},
+		"subscriptionName is not that of": {"topicName": "t", "lockToken": "done"},
+	} {
+		if _, err := complete(t.Context(), p); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: got %v, want %q", p, err, want)
 		}
 	}
 }

@@ -35,6 +35,7 @@ type recorder struct {
 	settled []string // operation and reason
 	waited  time.Duration
 	refuse  func(to string) bool
+	asked   int // how often a mail was to be sent
 }
 
 func (r *recorder) operations() map[string]workflow.Operation {
@@ -57,6 +58,7 @@ func (r *recorder) operations() map[string]workflow.Operation {
 }
 
 func (r *recorder) send(p map[string]any) error {
+	r.asked++
 	// The real checks of the parameters, so that a run cannot pass here what the connector would refuse.
 	if _, err := letterOf(p); err != nil {
 		return err

@@ -92,7 +92,7 @@ func addresses(s string) ([]*mail.Address, error) {
 			continue
 		}
 		a, err := mail.ParseAddress(part)
-		if err != nil || strings.ContainsAny(part, "\r\n") {
+		if err != nil {
 			return nil, errors.New("an address is malformed")
 		}
 		list = append(list, a)

@@ -274,6 +274,15 @@ func TestSessionsAreBounded(t *testing.T) {
 	if greeted() {
 		t.Error("one session too many")
 	}
+	for _, c := range open {
+		c.Close()
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for !greeted() {
+		if time.Now().After(deadline) {
+			t.Fatal("the places of ended sessions stay taken")
+		}
+	}
 }
 
 // FuzzParse looks for panics in what a stranger's mail can do.

@@ -3,7 +3,6 @@ package workflow
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -49,16 +48,17 @@ func compileIf(l *loader, _ string, o *object) (doer, error) {
 		if err != nil {
 			return nil, err
 		}
+		chosen := no
 		if ok {
-			return nil, f.runBranch(ctx, yes, no)
+			chosen = yes
 		}
-		return nil, f.runBranch(ctx, no, yes)
+		return nil, f.runBranch(ctx, chosen, yes, no)
 	}, nil
 }
 
-// runBranch runs the actions that were chosen and marks those that were not as skipped.
-func (f *frame) runBranch(ctx context.Context, chosen []*action, others ...[]*action) error {
-	for _, list := range others {
+// runBranch marks the actions of all branches as skipped, then runs those that were chosen.
+func (f *frame) runBranch(ctx context.Context, chosen []*action, branches ...[]*action) error {
+	for _, list := range branches {
 		for _, a := range list {
 			f.outcomes[a.name] = Outcome{Status: Skipped}
 		}
@@ -75,7 +75,8 @@ func compileSwitch(l *loader, _ string, o *object) (doer, error) {
 	if err != nil {
 		return nil, err
 	}
-	branches := map[any][]*action{}
+	byValue := map[any][]*action{}
+	var branches [][]*action
 	for _, name := range cases.keys {
 		c, err := cases.child(name)
 		if err != nil {
@@ -87,34 +88,32 @@ func compileSwitch(l *loader, _ string, o *object) (doer, error) {
 		default:
 			return nil, fmt.Errorf("case %s is neither text nor an integer", name)
 		}
-		if _, twice := branches[value]; twice {
+		if _, twice := byValue[value]; twice {
 			return nil, fmt.Errorf("two cases for %v", value)
 		}
-		if branches[value], err = l.branch(c); err != nil {
+		if byValue[value], err = l.branch(c); err != nil {
 			return nil, err
 		}
+		branches = append(branches, byValue[value])
 	}
 	otherwise, err := l.branch(o.values["default"])
 	if err != nil {
 		return nil, err
 	}
+	branches = append(branches, otherwise)
 	return func(ctx context.Context, f *frame) (any, error) {
 		v, err := t[0].eval(f)
 		if err != nil {
 			return nil, err
 		}
-		var chosen []*action
-		found := false
+		chosen := otherwise
 		switch v.(type) {
-		case string, int64:
-			chosen, found = branches[v]
+		case string, int64: // anything else is no key of a map
+			if list, ok := byValue[v]; ok {
+				chosen = list
+			}
 		}
-		rest := maps.Clone(branches)
-		if found {
-			delete(rest, v)
-			return nil, f.runBranch(ctx, chosen, append(slices.Collect(maps.Values(rest)), otherwise)...)
-		}
-		return nil, f.runBranch(ctx, otherwise, slices.Collect(maps.Values(rest))...)
+		return nil, f.runBranch(ctx, chosen, branches...)
 	}, nil
 }
 

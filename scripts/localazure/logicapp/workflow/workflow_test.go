@@ -160,6 +160,21 @@ func TestActions(t *testing.T) {
 	}
 }
 
+// What happens in a loop stays in its iteration: neither the next one nor what follows sees it.
+func TestLoopsKeepTheirOutcomes(t *testing.T) {
+	var b bench
+	r := b.run(t, `"Each": {"type": "Foreach", "foreach": "@parameters('list')", "actions": {
+		"Only_a": {"type": "If", "expression": "@equals(item(), 'a')", "actions": {"In": {"type": "Compose", "inputs": "@item()"}}},
+		`+call("Do", `"what": "@coalesce(outputs('In'), 'nothing')"`, `"Only_a": ["Succeeded"]`)+`}},
+		"After": {"type": "Compose", "inputs": "@outputs('Do')", "runAfter": {"Each": ["Succeeded", "Failed"]}}`)
+	if len(b.calls) != 3 || b.calls[0]["what"] != "a" || b.calls[1]["what"] != "nothing" || b.calls[2]["what"] != "nothing" {
+		t.Errorf("calls %v", b.calls)
+	}
+	if _, seen := r.Actions["Do"]; seen || r.Err == nil || !strings.Contains(r.Err.Error(), `action "Do" has not run before`) {
+		t.Errorf("run %s (%v), actions %v", r.Status, r.Err, r.Actions)
+	}
+}
+
 func TestTerminateSaysWhy(t *testing.T) {
 	var b bench
 	r := b.run(t, `"T": {"type": "Terminate", "inputs": {"runStatus": "Failed", "runError": {"code": "C", "message": "because"}}}`)
