@@ -49,7 +49,7 @@ func (s *Service) Scanned(ctx context.Context, report ScanReport) (Heard, error)
 		if err != nil || heard != "" {
 			return heard, err
 		}
-		if spot.Zone != statemachine.Holding || spot.Round != r.Round || r.Status != statemachine.Submitted {
+		if spot.Zone != statemachine.Holding || spot.Round != r.Round {
 			return HeardStale, nil
 		}
 		m, err := s.Store.Manifest(ctx, r.WorkspaceID, r.ID, r.Round)
@@ -57,7 +57,7 @@ func (s *Service) Scanned(ctx context.Context, report ScanReport) (Heard, error)
 			return "", fmt.Errorf("verdict for %s: %w", r.ID, err)
 		}
 		i := slices.IndexFunc(m.Files, func(f File) bool { return f.Name == report.Name })
-		if i >= 0 && m.Files[i].SealedETag == "" {
+		if i >= 0 && m.Files[i].SealedETag == "" && r.Status == statemachine.Submitted {
 			// The scanner was faster than we were: note what has arrived, then look again.
 			if err := s.Reconcile(ctx, r.WorkspaceID, r.ID); err != nil {
 				return "", err
@@ -69,10 +69,14 @@ func (s *Service) Scanned(ctx context.Context, report ScanReport) (Heard, error)
 				return "", fmt.Errorf("verdict for %s: %w", r.ID, err)
 			}
 		}
-		if i < 0 || m.Files[i].SealedETag != report.ETag || r.Status != statemachine.Submitted {
+		if i < 0 || m.Files[i].SealedETag != report.ETag {
 			return HeardStale, nil
 		}
-		heard, err = s.storeVerdict(ctx, r, settings, m, i, report.Verdict)
+		if r.Status != statemachine.Submitted {
+			heard, err = s.explainVerdict(ctx, r, m, i, report.Verdict)
+		} else {
+			heard, err = s.storeVerdict(ctx, r, settings, m, i, report.Verdict)
+		}
 		if !errors.Is(err, ErrLost) {
 			return heard, err
 		}
@@ -100,6 +104,26 @@ func (s *Service) storeVerdict(ctx context.Context, r Request, settings Settings
 		return HeardVerdict, nil // others are still to come
 	}
 	return HeardVerdict, s.Reconcile(ctx, stored.WorkspaceID, stored.ID)
+}
+
+// explainVerdict adds the scanner's details to a verdict that counted already: the index tag, which has none, can be
+// faster than the event. It changes no verdict.
+func (s *Service) explainVerdict(ctx context.Context, r Request, m Manifest, i int, v Verdict) (Heard, error) {
+	known := &m.Files[i].Verdict
+	if known.Claimed || known.Result != v.Result || known.At != "" || v.At == "" {
+		return HeardStale, nil
+	}
+	before := malwareText(m.Files[i])
+	*known = v
+	next := r
+	next.Version++
+	if r.StatusMessage == before {
+		next.StatusMessage = malwareText(m.Files[i])
+	}
+	if _, err := s.commit(ctx, Commit{Before: r, After: next, Manifest: &m, Dirty: []int{i / ManifestPage}}); err != nil {
+		return "", fmt.Errorf("verdict for %s: %w", r.ID, err)
+	}
+	return HeardVerdict, nil
 }
 
 // whose finds the request, and which of its containers, a place belongs to. heard is set when it is none of ours.
