@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -133,12 +134,19 @@ func problems(err error) []error {
 		case errors.As(e, &missing):
 			errs = append(errs, fmt.Errorf("%s is missing", missing.Key))
 		case errors.As(e, &parse):
-			errs = append(errs, fmt.Errorf("the value of %s is not a %s", parse.Name, parse.Type))
+			errs = append(errs, fmt.Errorf("the value of %s is not a %s", settingOf(parse.Name), parse.Type))
 		default:
 			errs = append(errs, errors.New("one cannot be read"))
 		}
 	}
 	return errs
+}
+
+// settingOf returns the name of the setting that a field is read from.
+func settingOf(field string) string {
+	f, _ := reflect.TypeFor[Config]().FieldByName(field)
+	name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
+	return name
 }
 
 var (

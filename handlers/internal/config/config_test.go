@@ -1,0 +1,103 @@
+package config_test
+
+import (
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"airlock/handlers/internal/config"
+)
+
+// complete is the least that a deployment sets.
+func complete() map[string]string {
+	return map[string]string{
+		"FUNCTIONS_CUSTOMHANDLER_PORT": "7071", "AIRLOCK_TRE_ID": "tre", "AIRLOCK_TENANT_ID": "t",
+		"AIRLOCK_ISSUER": "https://login.microsoftonline.com/t/v2.0", "AIRLOCK_API_AUDIENCE": "a,b",
+		"AIRLOCK_TABLE_ACCOUNT": "stairlocktre", "ServiceBus__fullyQualifiedNamespace": "sb.servicebus.windows.net",
+	}
+}
+
+func read(values map[string]string) (config.Config, error) {
+	return config.Read(func(name string) (string, bool) { v, ok := values[name]; return v, ok })
+}
+
+func TestDefaults(t *testing.T) {
+	c, err := read(complete())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.LinkBase != "https://{account}.blob.core.windows.net" || c.LinkLifetime != time.Hour || !c.ScanTags ||
+		len(c.APIAudiences) != 2 || c.StatusQueue != "airlock-status-changed" || c.TableName != "airlock" {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestEveryProblemAtOnceAndNoValue(t *testing.T) {
+	const secret = "Endpoint=sb://x;SharedAccessKey=hunter2"
+	_, err := read(map[string]string{
+		"AIRLOCK_TRE_ID": "no spaces please", "ServiceBus": secret, "AIRLOCK_SCAN_TAGS": "perhaps", "AIRLOCK_LINK_LIFETIME": "long",
+	})
+	if err == nil {
+		t.Fatal("nothing was refused")
+	}
+	for _, name := range []string{"FUNCTIONS_CUSTOMHANDLER_PORT", "AIRLOCK_TENANT_ID", "AIRLOCK_ISSUER", "AIRLOCK_API_AUDIENCE",
+		"AIRLOCK_TABLE_ACCOUNT", "AIRLOCK_SCAN_TAGS", "AIRLOCK_LINK_LIFETIME"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("the error does not name %s: %v", name, err)
+		}
+	}
+	for _, value := range []string{"hunter2", "perhaps", "no spaces"} {
+		if strings.Contains(err.Error(), value) {
+			t.Errorf("the error quotes a value: %v", err)
+		}
+	}
+}
+
+func TestDangerousSettingsAreRefused(t *testing.T) {
+	for _, test := range []struct{ name, value, says string }{
+		{"AIRLOCK_ISSUER", "http://login.example.org/t", "AIRLOCK_ISSUER"},
+		{"AIRLOCK_LINK_BASE", "http://{account}.example.org", "AIRLOCK_LINK_BASE"},
+		{"AIRLOCK_LINK_BASE", "https://links.example.org", "{account}"},
+		{"ServiceBus", "Endpoint=sb://x;SharedAccessKey=y", "exactly one"},
+		{"AIRLOCK_LINK_LIFETIME", "200h", "7 days"},
+		{"AIRLOCK_INVOCATION_TIMEOUT", "10m", "functionTimeout"},
+		{"AIRLOCK_SETTINGS_CACHE", "1h", "AIRLOCK_SETTINGS_CACHE"},
+		{"AIRLOCK_API_AUDIENCE", "a,,b", "empty entry"},
+		{"AIRLOCK_LOG_LEVEL", "loud", "AIRLOCK_LOG_LEVEL"},
+		{"AIRLOCK_TABLE_ACCOUNT", "Not-An-Account", "AIRLOCK_TABLE_ACCOUNT"},
+		{"AIRLOCK_SCAN_DEADLINE", "0s", "AIRLOCK_SCAN_DEADLINE"},
+	} {
+		t.Run(test.name+"="+test.value, func(t *testing.T) {
+			values := complete()
+			values[test.name] = test.value
+			if _, err := read(values); err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("got %v, want something about %q", err, test.says)
+			}
+		})
+	}
+}
+
+func TestEmulatorConnectionStringIsTheOnlyOne(t *testing.T) {
+	values := complete()
+	delete(values, "ServiceBus__fullyQualifiedNamespace")
+	real := maps.Clone(values)
+	real["ServiceBus"] = "Endpoint=sb://x.servicebus.windows.net;SharedAccessKeyName=k;SharedAccessKey=y"
+	if _, err := read(real); err == nil || strings.Contains(err.Error(), "SharedAccessKey") {
+		t.Errorf("a real connection string: %v", err)
+	}
+	values["ServiceBus"] = "Endpoint=sb://127.0.0.1;SharedAccessKeyName=k;SharedAccessKey=y;UseDevelopmentEmulator=true"
+	if _, err := read(values); err != nil {
+		t.Errorf("the emulator's: %v", err)
+	}
+}
+
+func TestLoopbackMayBePlain(t *testing.T) {
+	for _, host := range []string{"127.0.0.1:1234", "localhost:1", "[::1]:5"} {
+		values := complete()
+		values["AIRLOCK_ISSUER"], values["AIRLOCK_LINK_BASE"] = "http://"+host+"/t/v2.0", "http://"+host+"/{account}"
+		if _, err := read(values); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}

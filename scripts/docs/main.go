@@ -1,0 +1,58 @@
+// Command docs writes the generated parts of README.md: the state diagram and the tables, from the state machine.
+//
+// A part stands between <!-- NAME --> and <!-- /NAME -->; everything else in the file is left as it is.
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"airlock/statemachine"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: docs README.md")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "docs:", err)
+		os.Exit(1)
+	}
+}
+
+func run(path string) error {
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	text := string(old)
+	for _, part := range []struct{ name, content string }{
+		{"diagram", "```mermaid\n" + statemachine.Mermaid() + "```\n"},
+		{"transitions", statemachine.TransitionTable()},
+		{"statuses", statemachine.StatusTable()},
+	} {
+		if text, err = replace(text, part.name, part.content); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	if text == string(old) {
+		return nil
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
+}
+
+// replace puts the content between the marks of the part.
+func replace(text, name, content string) (string, error) {
+	open, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->"
+	before, rest, ok := strings.Cut(text, open)
+	if !ok {
+		return "", fmt.Errorf("there is no %s", strings.TrimSpace(open))
+	}
+	_, after, ok := strings.Cut(rest, end)
+	if !ok {
+		return "", fmt.Errorf("there is no %s", end)
+	}
+	return before + open + content + end + after, nil
+}
