@@ -29,8 +29,9 @@ type Service struct {
 
 	Report func(context.Context, error) // errors that did not fail what was asked; may be nil
 
-	Timing   Timing
-	ScanTags bool // the scanner writes its result into the blobs' index tags too, and it has to agree
+	Timing       Timing
+	SweepWorkers int  // how many requests a sweep looks at at the same time; 0: a few; 1: one after the other, in the caller's goroutine
+	ScanTags     bool // the scanner writes its result into the blobs' index tags too, and it has to agree
 
 	settings settingsCache
 }

@@ -1,6 +1,7 @@
 package airlock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ const (
 	sweepPage         = 200 // workspaces read at once
 	sweepPerWorkspace = 20  // so that one workspace cannot starve the others
 	sweepTotal        = 500
-	sweepWorkers      = 4
+	sweepWorkers      = 4 // unless the service says otherwise
 )
 
 // Sweep is the safety net: it looks at every request with something due, in every workspace, within bounds. Two sweeps
@@ -71,12 +72,23 @@ func (s *Service) dueIn(ctx context.Context, workspaces []string, limit int) ([]
 	return all, errors.Join(errs...)
 }
 
+// reconcileAll looks at requests, a few at a time.
 func (s *Service) reconcileAll(ctx context.Context, due []Owed) []error {
+	workers := min(cmp.Or(s.SweepWorkers, sweepWorkers), len(due))
+	if workers <= 1 {
+		var failures []error
+		for _, o := range due {
+			if err := s.Reconcile(ctx, o.Workspace, o.Request); err != nil {
+				failures = append(failures, err)
+			}
+		}
+		return failures
+	}
 	work := make(chan Owed)
 	var mu sync.Mutex
 	var failures []error
 	var group sync.WaitGroup
-	for range min(sweepWorkers, len(due)) {
+	for range workers {
 		group.Go(func() {
 			for o := range work {
 				if err := s.Reconcile(ctx, o.Workspace, o.Request); err != nil {
