@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -64,12 +65,20 @@ func (token) GetToken(context.Context, policy.TokenRequestOptions) (azcore.Acces
 	return azcore.AccessToken{Token: text, ExpiresOn: now.Add(time.Hour)}, nil
 }
 
+// noToken is a credential without an identity.
+type noToken struct{}
+
+func (noToken) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	return azcore.AccessToken{}, errors.New("no identity here: GET http://169.254.169.254/token?resource=" + secret + "\nRESPONSE 400")
+}
+
 // secret stands in every token, and must stand nowhere else.
 const secret = "a very secret signature"
 
 // transport counts requests, and can answer itself.
 type transport struct {
 	next      policy.Transporter
+	table     string
 	sent      atomic.Int64
 	intercept func(n int64, req *http.Request, send func() (*http.Response, error)) (*http.Response, error)
 }
@@ -87,9 +96,9 @@ func open(t *testing.T) (*tablestore.Store, *transport) {
 	t.Helper()
 	client := shared.Client()
 	t.Cleanup(client.CloseIdleConnections)
-	tr := &transport{next: client}
+	tr := &transport{next: client, table: fmt.Sprintf("table%d", shared.tables.Add(1))}
 	store, err := tablestore.New(tablestore.Options{
-		Endpoint: fmt.Sprintf("https://%s.table.%s", account, shared.Suffix()), Table: fmt.Sprintf("table%d", shared.tables.Add(1)),
+		Endpoint: fmt.Sprintf("https://%s.table.%s", account, shared.Suffix()), Table: tr.table,
 		Credential: token{}, Transport: tr, RetryPause: time.Millisecond,
 	})
 	if err != nil {

@@ -109,7 +109,10 @@ func (s *Store) submit(ctx context.Context, t *transaction) (etag string, err er
 	switch {
 	case response != nil && response.StatusCode == http.StatusAccepted:
 		// The SDK gives away neither the ETags nor, in its error, what was refused: both are in the parts of the body.
-		etag, err = parseAnswer(response, len(t.actions))
+		var body []byte
+		if body, err = runtime.Payload(response); err == nil {
+			etag, err = parseParts(body, len(t.actions))
+		}
 	case err == nil:
 		err = errors.New("an answer that is none to a transaction")
 	}
@@ -166,13 +169,9 @@ func (s *Store) settle(ctx context.Context, t *transaction, cause error) (etag s
 	}
 }
 
-// parseAnswer reads the answer to a transaction: the ETag of the first row, or what was refused. Anything but the whole
+// parseParts reads the answer to a transaction: the ETag of the first row, or what was refused. Anything but the whole
 // answer is an error that leaves it open.
-func parseAnswer(response *http.Response, operations int) (etag string, err error) {
-	body, err := runtime.Payload(response)
-	if err != nil {
-		return "", err
-	}
+func parseParts(body []byte, operations int) (etag string, err error) {
 	changes, err := firstPart(body)
 	if err != nil {
 		return "", err
