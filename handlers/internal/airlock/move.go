@@ -13,7 +13,7 @@ import (
 // The metadata of a copied blob: which bytes it is a copy of, in which attempt of the request it was made, and how
 // often it had been started over. It replaces whatever the uploader had written.
 const (
-	metaSource  = "airlocksource"  // ETag of the source
+	metaSource  = "airlocksource"  // ETag of the bytes: as submitted or handed back; beyond the holding zone, as sealed
 	metaAttempt = "airlockattempt" // Request.Attempt
 	metaTry     = "airlocktry"     // from 1
 )
@@ -89,20 +89,29 @@ func (l *look) relist(ctx context.Context, d *ledger) error {
 // errGivenUp says that a copy failed too often.
 var errGivenUp = errors.New("the copy failed too often")
 
-// bring makes sure that one file is, or will be, at the target: a copy of the source's bytes with the given ETag.
-// It reports whether the file is there. stale asks for a fresh copy of one that is complete.
-func (l *look) bring(ctx context.Context, d *ledger, name, etag string, same func(Blob) bool, stale func(Blob) bool) (bool, error) {
-	b, ok := d.arrived[name]
+// arrival is what one file has to be at the target.
+type arrival struct {
+	name   string
+	etag   string          // that the source has if it is as it must be; empty: it is not
+	origin string          // ETag of the bytes that the copy's metadata will name
+	same   func(Blob) bool // whether what is at the target is that file
+	stale  func(Blob) bool // whether it has to be copied afresh all the same
+}
+
+// bring makes sure that one file is, or will be, at the target, and reports whether it is there. What is there is left
+// alone where the source is known to be unable to replace it.
+func (l *look) bring(ctx context.Context, d *ledger, a arrival) (bool, error) {
+	b, ok := d.arrived[a.name]
 	try := 1
 	if ok {
 		switch {
 		case b.Copy == CopyPending:
 			d.waiting++
 			return false, nil
-		case b.Copy == CopySuccess && same(b) && !stale(b):
+		case b.Copy == CopySuccess && a.same(b) && !a.stale(b):
 			return true, nil
 		}
-		if b.Copy != CopySuccess || !same(b) {
+		if b.Copy != CopySuccess || !a.same(b) {
 			if n, err := strconv.Atoi(b.Metadata[metaTry]); err == nil && b.Metadata[metaAttempt] == strconv.Itoa(d.attempt) {
 				try = n + 1
 			}
@@ -110,12 +119,17 @@ func (l *look) bring(ctx context.Context, d *ledger, name, etag string, same fun
 		if try > maxCopyTries && statemachine.Has(l.after.Status, statemachine.EventFail) {
 			return false, fmt.Errorf("copy %s to %s: %w", d.from.Container, d.to.Container, errGivenUp)
 		}
-		if err := l.s.Zones.Remove(ctx, d.to, name); err != nil {
+	}
+	if a.etag == "" {
+		return false, fmt.Errorf("copy %s to %s: %w", d.from.Container, d.to.Container, ErrChanged)
+	}
+	if ok {
+		if err := l.s.Zones.Remove(ctx, d.to, a.name); err != nil {
 			return false, err
 		}
 	}
-	err := l.s.Zones.Copy(ctx, Copy{From: d.from, To: d.to, Name: name, IfMatch: etag, Metadata: map[string]string{
-		metaSource: etag, metaAttempt: strconv.Itoa(d.attempt), metaTry: strconv.Itoa(try),
+	err := l.s.Zones.Copy(ctx, Copy{From: d.from, To: d.to, Name: a.name, IfMatch: a.etag, Metadata: map[string]string{
+		metaSource: a.origin, metaAttempt: strconv.Itoa(d.attempt), metaTry: strconv.Itoa(try),
 	}})
 	if errors.Is(err, ErrExists) {
 		err = nil // somebody else was faster with the same copy
@@ -139,7 +153,7 @@ func (l *look) seal(ctx context.Context, t statemachine.Task) (outcome, error) {
 	for pass := 0; ; pass++ {
 		for i := range m.Files {
 			f := &m.Files[i]
-			there, err := l.bring(ctx, d, f.Name, f.SubmittedETag, isCopyOf(*f, f.SubmittedETag), l.unscanned(*f))
+			there, err := l.bring(ctx, d, arrival{f.Name, f.SubmittedETag, f.SubmittedETag, isCopyOf(*f, f.SubmittedETag), l.unscanned(*f)})
 			switch {
 			case errors.Is(err, ErrChanged):
 				return outcome{event: statemachine.EventUnseal, text: fmt.Sprintf(
@@ -198,8 +212,7 @@ func (l *look) move(ctx context.Context, t statemachine.Task) (outcome, error) {
 	}
 	for pass := 0; ; pass++ {
 		for _, f := range m.Files {
-			etag := sources[f.Name]
-			_, err := l.bring(ctx, d, f.Name, etag, isCopyOf(f, etag), never)
+			_, err := l.bring(ctx, d, arrival{f.Name, sources[f.Name], f.SealedETag, isCopyOf(f, f.SealedETag), never})
 			switch {
 			case errors.Is(err, ErrChanged):
 				return l.broken("%q is no longer as it was sealed. The move was stopped, and an operator has to look at it.", f.Name)
@@ -262,7 +275,7 @@ func (l *look) handBack(ctx context.Context, t statemachine.Task) (outcome, erro
 		}
 		for name, source := range sources {
 			same := func(b Blob) bool { return b.Metadata[metaSource] == source.ETag && b.Size == source.Size }
-			_, err := l.bring(ctx, d, name, source.ETag, same, never)
+			_, err := l.bring(ctx, d, arrival{name, source.ETag, source.ETag, same, never})
 			if errors.Is(err, ErrChanged) {
 				d.waiting++ // listed again in the next pass
 				continue
