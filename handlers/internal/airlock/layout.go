@@ -78,10 +78,13 @@ func (l Layout) Place(d Direction, tre, suffix, request string, s statemachine.S
 	if s.Round > 1 {
 		round = "-" + strconv.Itoa(s.Round)
 	}
-	plain := strings.NewReplacer("-", "", "_", "")
-	fill := strings.NewReplacer("{tre}", strings.ToLower(plain.Replace(tre)), "{ws}", strings.ToLower(plain.Replace(suffix)),
-		"{id}", request, "{round}", round)
+	fill := strings.NewReplacer("{tre}", AccountPart(tre), "{ws}", AccountPart(suffix), "{id}", request, "{round}", round)
 	return Place{Account: fill.Replace(at.Account), Container: fill.Replace(at.Container)}, nil
+}
+
+// AccountPart is a name as it can stand in that of a storage account.
+func AccountPart(name string) string {
+	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name))
 }
 
 // idPattern finds a request's id in a container's name.

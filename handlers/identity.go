@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"airlock/handlers/internal/airlock"
+	"airlock/handlers/internal/api"
+	"airlock/handlers/internal/entra"
+)
+
+// identifier lets the API ask who sent a token, in the domain's words.
+type identifier struct {
+	verifier  *entra.Verifier
+	audiences []string // the API's own
+}
+
+// Identify verifies the token in an Authorization header.
+func (i identifier) Identify(ctx context.Context, authorization string) (airlock.Identity, error) {
+	raw, err := entra.Bearer(authorization)
+	if err != nil {
+		return airlock.Identity{}, fmt.Errorf("identify: %w", translated(err))
+	}
+	token, err := i.verifier.Verify(ctx, raw)
+	if err != nil {
+		return airlock.Identity{}, fmt.Errorf("identify: %w", translated(err))
+	}
+	identity := airlock.Identity{
+		Person: airlock.Person{ID: token.Subject, Name: token.Name, Email: token.Email, Audience: token.Audience},
+		Groups: token.Groups, ForAPI: token.For(i.audiences...),
+	}
+	for _, r := range token.Roles {
+		identity.Roles = append(identity.Roles, airlock.Role(r))
+	}
+	return identity, nil
+}
+
+// translated gives an error of entra the meaning that the API knows, and keeps its text.
+func translated(err error) error {
+	for from, to := range map[error]error{
+		entra.ErrNoToken: api.ErrNoToken, entra.ErrExpired: api.ErrExpired, entra.ErrSignature: api.ErrSignature,
+		entra.ErrUnavailable: api.ErrUnavailable,
+	} {
+		if errors.Is(err, from) {
+			return fmt.Errorf("%w: %w", to, err)
+		}
+	}
+	return err
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"airlock/handlers/internal/api"
+	"airlock/handlers/internal/customhandler"
+)
+
+// journal writes the log: one JSON line on stdout for each invocation, with its outcome. Never a token, a link or, above
+// debug, a file name.
+type journal struct {
+	log zerolog.Logger
+}
+
+func newJournal(out io.Writer, level string, now func() time.Time) *journal {
+	parsed, err := zerolog.ParseLevel(level)
+	if err != nil {
+		parsed = zerolog.InfoLevel // settings are checked before
+	}
+	stamp := zerolog.HookFunc(func(e *zerolog.Event, _ zerolog.Level, _ string) { e.Time("time", now().UTC()) })
+	return &journal{zerolog.New(out).Level(parsed).Hook(stamp)}
+}
+
+// problem notes an error that did not fail what was asked.
+func (j *journal) problem(_ context.Context, err error) { j.log.Warn().Err(err).Msg("problem") }
+
+// invocation notes one call of a trigger.
+func (j *journal) invocation(r customhandler.Report) {
+	e := j.log.Info()
+	if r.Err != nil {
+		e = j.log.Error().Err(r.Err)
+	}
+	e.Str("function", r.Function).Str("invocation", r.ID).Str("outcome", string(r.Outcome)).Dur("ms", r.Duration).
+		Strs("became", r.Logs).Msg("invocation")
+}
+
+// request notes one HTTP request.
+func (j *journal) request(_ context.Context, r api.Entry) {
+	e := j.log.Info()
+	if r.Err != nil {
+		e = j.log.Warn().Err(r.Err)
+	}
+	e.Str("operation", r.Operation).Str("method", r.Method).Int("status", r.Status).Str("code", r.Code).
+		Str("trace", r.CorrelationID).Str("person", r.Person).Str("workspace", r.Workspace).Str("request", r.Request).
+		Dur("ms", r.Took).Msg("request")
+}
+
+// standard is for packages that want a logger of the standard library.
+func (j *journal) standard() *log.Logger { return log.New(j.log, "", 0) }

@@ -1,0 +1,87 @@
+// Command handler is the airlock as an Azure Functions custom handler: the one program that host.json starts.
+//
+// It wires and nothing else. It promises to answer the host's probe before anything slow begins, to refuse settings that
+// cannot work before it serves anything, and to end with a code other than 0, because the host starts a handler again only
+// then. It keeps no state.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+
+	"airlock/handlers/internal/api"
+	"airlock/handlers/internal/busqueue"
+	"airlock/handlers/internal/config"
+	"airlock/handlers/internal/customhandler"
+	"airlock/handlers/internal/entra"
+	"airlock/handlers/internal/trigger"
+)
+
+// version is set by the linker.
+var version = "development"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.LookupEnv, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stdout, "handler:", err)
+	}
+	os.Exit(1) // the host starts the handler again unless it ends with 0
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, lookup func(string) (string, bool), out io.Writer) error {
+	cfg, err := config.Read(lookup)
+	if err != nil {
+		return err
+	}
+	listener, err := customhandler.Listen(cfg.Port)
+	if err != nil {
+		return err
+	}
+	logs := newJournal(out, cfg.LogLevel, time.Now)
+	gate := &customhandler.Gate{}
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	go func() {
+		server, err := wire(cfg, logs)
+		if err != nil {
+			giveUp(err)
+			return
+		}
+		gate.Open(server)
+	}()
+	if err := customhandler.Serve(ctx, listener, gate, logs.standard()); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// wire builds the program from its settings.
+func wire(cfg config.Config, logs *journal) (*customhandler.Server, error) {
+	verifier, err := entra.New(entra.Config{Issuer: cfg.Issuer, TenantID: cfg.TenantID})
+	if err != nil {
+		return nil, err
+	}
+	service, err := newService(cfg, logs)
+	if err != nil {
+		return nil, err
+	}
+	trace := func() string { return uuid.NewString() }
+	return customhandler.New(customhandler.Options{
+		Functions: trigger.New(service, busqueue.Decode),
+		HTTP: api.New(api.Options{
+			Service: service, Tokens: identifier{verifier, cfg.APIAudiences}, Version: version,
+			PlainTextErrors: cfg.PlainTextErrors, AllowedOrigins: cfg.AllowedOrigins, APIAudiences: cfg.APIAudiences,
+			NewTrace: trace, Now: time.Now, Log: logs.request,
+		}),
+		Timeout: cfg.InvocationTimeout, Report: logs.invocation, Now: time.Now,
+	})
+}

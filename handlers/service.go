@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/google/uuid"
+
+	"airlock/handlers/internal/airlock"
+	"airlock/handlers/internal/blobzone"
+	"airlock/handlers/internal/busqueue"
+	"airlock/handlers/internal/config"
+	"airlock/handlers/internal/tablestore"
+)
+
+// newService builds the domain on its adapters.
+func newService(cfg config.Config, logs *journal) (*airlock.Service, error) {
+	options := &azidentity.ManagedIdentityCredentialOptions{}
+	if cfg.IdentityClientID != "" {
+		options.ID = azidentity.ClientID(cfg.IdentityClientID)
+	}
+	credential, err := azidentity.NewManagedIdentityCredential(options)
+	if err != nil {
+		return nil, fmt.Errorf("managed identity: %w", err)
+	}
+	client, err := storageClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	store, err := tablestore.New(tablestore.Options{
+		Endpoint: "https://" + cfg.TableAccount + ".table." + cfg.StorageSuffix, Table: cfg.TableName, Credential: credential, Transport: client,
+	})
+	if err != nil {
+		return nil, err
+	}
+	zones, err := blobzone.New(blobzone.Options{
+		Suffix: cfg.StorageSuffix, LinkBase: cfg.LinkBase, Credential: credential, Transport: client, Now: time.Now,
+		Accounts: pinged(cfg),
+	})
+	if err != nil {
+		return nil, err
+	}
+	reach := busqueue.Options{ConnectionString: cfg.BusConnection, Queue: cfg.StatusQueue, Topic: cfg.NotificationTopic}
+	if cfg.BusConnection == "" {
+		reach.Namespace, reach.Credential = cfg.BusNamespace, credential
+	}
+	bus, err := busqueue.New(reach)
+	if err != nil {
+		return nil, err
+	}
+	timing := airlock.DefaultTiming()
+	timing.LinkLifetime, timing.CopyDeadline, timing.ScanDeadline = cfg.LinkLifetime, cfg.CopyDeadline, cfg.ScanDeadline
+	timing.SettingsCache = cfg.SettingsCache
+	return &airlock.Service{
+		Store: store, Zones: zones, Queue: bus, Announcer: bus, TRE: cfg.TREID, Layout: layoutOf(cfg), Page: pageOf(cfg.PageURL),
+		Now: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, NewTrace: func() string { return uuid.NewString() },
+		Spread: rand.Float64, Timing: timing, ScanTags: cfg.ScanTags, Report: logs.problem,
+	}, nil
+}
+
+// pinged are the accounts without which no request of any workspace can go on: those of the TRE itself.
+func pinged(cfg config.Config) []string {
+	var accounts []string
+	for _, at := range layoutOf(cfg) {
+		if account := strings.ReplaceAll(at.Account, "{tre}", airlock.AccountPart(cfg.TREID)); !strings.Contains(account, "{") && !slices.Contains(accounts, account) {
+			accounts = append(accounts, account)
+		}
+	}
+	return accounts
+}
+
+// layoutOf is the layout that the settings choose.
+func layoutOf(cfg config.Config) airlock.Layout {
+	if cfg.CompactLayout {
+		return airlock.CompactLayout()
+	}
+	return airlock.DefaultLayout()
+}
+
+// pageOf fills the template of a request's page; nil where there is none.
+func pageOf(template string) func(workspace, request string) string {
+	if template == "" {
+		return nil
+	}
+	return func(workspace, request string) string {
+		return strings.NewReplacer("{workspace}", workspace, "{request}", request).Replace(template)
+	}
+}
