@@ -33,6 +33,7 @@ type revokeInput struct {
 
 // addActions adds what people do with a request.
 func (s *server) addActions() {
+	refusals := []int{http.StatusBadRequest, http.StatusConflict}
 	type act func(u UseCases, ctx context.Context, who airlock.Identity, workspace, id string) (airlock.View, error)
 	for _, a := range []struct {
 		action         statemachine.Action
@@ -46,19 +47,18 @@ func (s *server) addActions() {
 		add(s, operation{
 			id: string(a.action) + "Request", method: http.MethodPost, path: requestPath + "/" + string(a.action), tag: "Actions",
 			summary: a.summary, about: a.about + " A body is not looked at. 400 says that the status does not allow it, 409 that a rule does not.",
-			fails: []int{http.StatusBadRequest, http.StatusConflict},
+			fails: refusals,
 		}, func(ctx context.Context, who airlock.Identity, in *ofRequest) (*requestOutput, error) {
 			return s.output(a.do(s.Service, ctx, who, in.Workspace.lower(), in.Request.lower()))
 		})
 	}
-	withBody := []int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge}
 	add(s, operation{
 		id: "reviewRequest", method: http.MethodPost, path: requestPath + "/review", tag: "Actions", summary: "Review a request",
-		about: "For airlock managers, and never for the requester. Give approval or decision.", fails: withBody,
+		about: "For airlock managers, and never for the requester. Give approval or decision.", fails: refusals,
 	}, s.review)
 	add(s, operation{
 		id: "revokeRequest", method: http.MethodPost, path: requestPath + "/revoke", tag: "Actions", summary: "Take an approval back",
-		about: "For airlock managers and TRE admins. The files are put aside and links to them die.", fails: withBody,
+		about: "For airlock managers and TRE admins. The files are put aside and links to them die.", fails: refusals,
 	}, func(ctx context.Context, who airlock.Identity, in *revokeInput) (*requestOutput, error) {
 		return s.output(s.Service.Revoke(ctx, who, in.Workspace.lower(), in.Request.lower(), string(in.Body.Reason)))
 	})

@@ -82,6 +82,7 @@ type Limits struct {
 	MaxSettings int64         // bytes of a workspace's settings; beyond: 413
 	MaxHeader   int           // bytes of the request line and all headers; beyond: 431
 	MaxDepth    int           // objects and arrays inside each other in a body; beyond: 422
+	BodyTimeout time.Duration // for a body to arrive; beyond: 408
 	Timeout     time.Duration // for one request; beyond: 503
 	RetryAfter  time.Duration // what clients are told to wait with a 503, in whole seconds
 	HealthFor   time.Duration // how long one look at the dependencies serves everybody who asks
@@ -92,7 +93,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		MaxBody: 64 << 10, MaxSettings: 1 << 20, MaxHeader: 32 << 10, MaxDepth: 16,
-		Timeout: 30 * time.Second, RetryAfter: 5 * time.Second, HealthFor: 5 * time.Second,
+		BodyTimeout: 5 * time.Second, Timeout: 30 * time.Second, RetryAfter: 5 * time.Second, HealthFor: 5 * time.Second,
 	}
 }
 

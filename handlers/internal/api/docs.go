@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -23,21 +24,27 @@ func (s *server) addDocument() {
 	// Huma describes its own form of errors too, which never leaves here.
 	delete(document.Components.Schemas.Map(), "ErrorModel")
 	delete(document.Components.Schemas.Map(), "ErrorDetail")
-	described, err := json.Marshal(document)
-	if err != nil {
-		panic("api: the OpenAPI document cannot fail to encode: " + err.Error())
-	}
-	page, policy := docsPage(document)
+	described := sync.OnceValue(func() []byte {
+		encoded, err := json.Marshal(document)
+		if err != nil {
+			panic("api: the OpenAPI document cannot fail to encode: " + err.Error())
+		}
+		return encoded
+	})
+	page := sync.OnceValue(func() []byte { return docsPage(document) })
+	sum := sha256.Sum256([]byte(docsStyle))
+	policy := fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		base64.StdEncoding.EncodeToString(sum[:]))
 	s.routes.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, r *http.Request) {
 		exchangeOf(r.Context()).operation = "getDocument"
 		w.Header().Set("Content-Type", "application/openapi+json")
-		w.Write(described) // a client that has gone away needs no answer
+		w.Write(described()) // a client that has gone away needs no answer
 	})
 	s.routes.HandleFunc("GET /api/docs", func(w http.ResponseWriter, r *http.Request) {
 		exchangeOf(r.Context()).operation = "getDocs"
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", policy)
-		w.Write(page) // as above
+		w.Write(page()) // as above
 	})
 }
 
@@ -47,8 +54,8 @@ var docsTemplate string
 //go:embed docs.css
 var docsStyle string
 
-// docsPage renders the document as one HTML page without scripts, and the policy under which browsers show it.
-func docsPage(document *huma.OpenAPI) (page []byte, policy string) {
+// docsPage renders the document as one HTML page without scripts.
+func docsPage(document *huma.OpenAPI) []byte {
 	type described struct {
 		Method, Path string
 		*huma.Operation
@@ -78,9 +85,7 @@ func docsPage(document *huma.OpenAPI) (page []byte, policy string) {
 	if err != nil {
 		panic("api: the documentation page cannot fail to render: " + err.Error())
 	}
-	sum := sha256.Sum256([]byte(docsStyle))
-	return b.Bytes(), fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-		base64.StdEncoding.EncodeToString(sum[:]))
+	return b.Bytes()
 }
 
 const schemaPrefix = "#/components/schemas/"

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -59,7 +61,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		entry := Entry{
 			Operation: x.operation, Method: r.Method, Status: rec.status, CorrelationID: x.trace, Person: x.who.ID,
-			Workspace: r.PathValue("workspace_id"), Request: r.PathValue("airlock_request_id"),
+			Workspace: idOrNone(r.PathValue("workspace_id")), Request: idOrNone(r.PathValue("airlock_request_id")),
 			Took: s.Now().Sub(start), Err: broken,
 		}
 		if x.problem != nil {
@@ -110,7 +112,35 @@ func (s *server) guard(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	// Clients send bodies with any content type, or none; they are JSON or they are refused.
 	r.Header.Set("Content-Type", "application/json")
+	r.Body = &wholeBody{r.Body, http.NewResponseController(w)}
 	return nil
+}
+
+// wholeBody takes back the deadline for a body once all of it is there. Without that the deadline would pass while the
+// airlock works, and net/http takes a failed read on an idle connection for a client that has gone away: it would
+// cancel the work.
+type wholeBody struct {
+	io.ReadCloser
+	conn *http.ResponseController
+}
+
+// Read reads on.
+func (b *wholeBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		if failed := b.conn.SetReadDeadline(time.Time{}); failed != nil && !errors.Is(failed, http.ErrNotSupported) {
+			return n, failed
+		}
+	}
+	return n, err
+}
+
+// idOrNone keeps what is no id out of the log.
+func idOrNone(id string) string {
+	if !uuidForm.MatchString(id) {
+		return ""
+	}
+	return strings.ToLower(id)
 }
 
 // authenticate identifies who asks before anything else of the request is looked at.

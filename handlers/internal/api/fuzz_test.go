@@ -27,11 +27,11 @@ func FuzzBodies(f *testing.F) {
 			f.Add(i, []byte(body))
 		}
 	}
+	e := newEdge(f).expect("Create", aNewRequest(), nil).expect("Review", aView(), nil).expect("Revoke", aView(), nil).
+		expect("PutSettings", someSettings(), nil)
 	f.Fuzz(func(t *testing.T, which int, body []byte) {
 		target := targets[uint(which)%uint(len(targets))]
-		e := newEdge(t).expect("Create", aNewRequest(), nil).expect("Review", aView(), nil).expect("Revoke", aView(), nil).
-			expect("PutSettings", someSettings(), nil)
-		w := e.do(target.method, target.path, string(body), asAdmin)
+		w := e.on(t).do(target.method, target.path, string(body), asAdmin)
 		if !slices.Contains([]int{200, 201, 413, 422}, w.Code) || !utf8.Valid(w.Body.Bytes()) {
 			t.Errorf("%s %s %q: %d %s", target.method, target.path, body, w.Code, w.Body)
 		}
@@ -49,8 +49,9 @@ func FuzzQueries(f *testing.F) {
 	} {
 		f.Add(query, "next>\r\n\"é")
 	}
+	e := newEdge(f)
 	f.Fuzz(func(t *testing.T, query, cursor string) {
-		e := newEdge(t).expect("Requests", airlock.Views{Next: cursor}, nil).expect("Mine", airlock.Views{Next: cursor}, nil)
+		e.on(t).expect("Requests", airlock.Views{Next: cursor}, nil).expect("Mine", airlock.Views{Next: cursor}, nil)
 		for _, path := range []string{requests, "/api/requests"} {
 			r := httptest.NewRequest("GET", path, nil)
 			r.Header.Set("Authorization", "Bearer researcher")
@@ -87,15 +88,15 @@ func FuzzPaths(f *testing.F) {
 	} {
 		f.Add("GET", path)
 	}
+	e := newEdge(f).expect("Health", wellChecks(), nil)
 	f.Fuzz(func(t *testing.T, method, path string) {
 		u, err := url.ParseRequestURI(path)
 		if err != nil {
 			return // the server itself refuses it
 		}
-		e := newEdge(t).expect("Health", wellChecks(), nil)
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Method, r.RequestURI, r.URL = method, path, u
-		w := e.send(r)
+		w := e.on(t).send(r)
 		if !slices.Contains([]int{200, 401, 404, 405, 431}, w.Code) || w.Header().Get("Location") != "" {
 			t.Errorf("%q %q: %d %v", method, path, w.Code, w.Header())
 		}
@@ -110,13 +111,13 @@ func FuzzHeaders(f *testing.F) {
 	f.Add("text/plain;q=0.5, */*", "10.0.0.1, [::1]:80", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", traceID, "https://a.test")
 	f.Add(";q=,=;", ",", "ff--", "{}", "null")
 	f.Add("text/plain;q=NaN", "%", "\x00", strings.ToUpper(traceID), "*")
+	e := newEdge(f, func(o *Options) { o.AllowedOrigins = []string{"https://a.test"} })
 	f.Fuzz(func(t *testing.T, accept, forwarded, traceparent, id, origin string) {
-		e := newEdge(t, func(o *Options) { o.AllowedOrigins = []string{"https://a.test"} })
 		r := httptest.NewRequest("GET", one, nil)
 		for name, value := range map[string]string{"Accept": accept, "X-Forwarded-For": forwarded, "Traceparent": traceparent, "X-Ms-Client-Request-Id": id, "Origin": origin} {
 			r.Header.Set(name, value)
 		}
-		w := e.send(r)
+		w := e.on(t).send(r)
 		if w.Code != 401 && w.Code != 431 {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}

@@ -180,6 +180,12 @@ func newEdge(t testing.TB, change ...func(*Options)) *edge {
 	return e
 }
 
+// on lets another test go on with the same handler, which takes a moment to make.
+func (e *edge) on(t testing.TB) *edge {
+	e.t, e.service.t, e.service.calls, e.log = t, t, nil, nil
+	return e
+}
+
 // expect tells what the use case gives back.
 func (e *edge) expect(method string, value any, err error) *edge {
 	e.service.expects[method] = answer{value, err}

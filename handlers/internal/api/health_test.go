@@ -47,7 +47,7 @@ func TestHealth(t *testing.T) {
 }
 
 // elsewhere is an issuer whose tokens are for a workspace.
-type elsewhere struct{ tokens }
+type elsewhere struct{}
 
 func (elsewhere) Identify(ctx context.Context, authorization string) (airlock.Identity, error) {
 	who, err := tokens{}.Identify(ctx, authorization)

@@ -43,6 +43,9 @@ func add[I, O any](s *server, op operation, handle func(ctx context.Context, who
 	if op.maxBody == 0 {
 		op.maxBody = s.Limits.MaxBody
 	}
+	if _, ok := reflect.TypeFor[I]().FieldByName("Body"); ok {
+		op.fails = append(op.fails, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge)
+	}
 	security := []map[string][]string{{bearer: {}}}
 	if op.open {
 		security = append(security, map[string][]string{})
@@ -50,7 +53,8 @@ func add[I, O any](s *server, op operation, handle func(ctx context.Context, who
 	described := huma.Operation{
 		OperationID: op.id, Method: op.method, Path: op.path, Tags: []string{op.tag}, Summary: op.summary, Description: op.about,
 		DefaultStatus: op.success, Security: security, MaxBodyBytes: op.maxBody + 1, // huma refuses a body of just this size
-		Responses: s.responses(op),
+		BodyReadTimeout: s.Limits.BodyTimeout,
+		Responses:       s.responses(op),
 	}
 	huma.Register(s.api, described, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, exchangeOf(ctx).who, in)

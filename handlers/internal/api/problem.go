@@ -83,7 +83,7 @@ func invalid(fields ...fieldProblem) *problem {
 	for _, f := range p.Errors {
 		sentences = append(sentences, f.Field+": "+f.Detail)
 	}
-	p.Detail = "Not valid. " + strings.Join(sentences, "; ")
+	p.Detail = "The request is not valid. " + strings.Join(sentences, "; ")
 	return p
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"airlock/handlers/internal/airlock"
 )
@@ -44,7 +45,7 @@ func TestProblems(t *testing.T) {
 		{"deadline", fmt.Errorf("read: %w", context.DeadlineExceeded), 503, "timeout", "This took too long. Try again in a moment.", "Retry-After: 5"},
 		{"cancelled", context.Canceled, 503, "timeout", "This took too long. Try again in a moment.", "Retry-After: 5"},
 		{"several fields", errors.Join(says(airlock.Invalid, "maxFiles", "Too many."), says(airlock.Invalid, "suffix", "Too long.")), 422, "invalid",
-			"Not valid. maxFiles: Too many.; suffix: Too long.", ""},
+			"The request is not valid. maxFiles: Too many.; suffix: Too long.", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			// createRequest documents every one of these statuses but one.
@@ -126,6 +127,25 @@ func TestPlainTextByDefault(t *testing.T) {
 				t.Errorf("%s, Accept %q: %v: %s", target, test.accept, w.Header(), w.Body)
 			}
 		}
+	}
+}
+
+// slow is the use cases where one waits until it has to give up.
+type slow struct{ *fake }
+
+func (slow) Request(ctx context.Context, _ airlock.Identity, _, _ string) (airlock.View, error) {
+	<-ctx.Done()
+	return airlock.View{}, fmt.Errorf("read: %w", ctx.Err())
+}
+
+// TestTimeout checks that no request lasts longer than its limit.
+func TestTimeout(t *testing.T) {
+	e := newEdge(t, func(o *Options) {
+		o.Service, o.Limits = slow{}, DefaultLimits()
+		o.Limits.Timeout = time.Millisecond
+	})
+	if p := e.problem(e.do("GET", one, "", asResearcher)); p.Status != 503 || p.Code != "timeout" {
+		t.Errorf("%+v", p)
 	}
 }
 

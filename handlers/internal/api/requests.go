@@ -53,7 +53,7 @@ func (s *server) addRequests() {
 		id: "createRequest", method: http.MethodPost, path: requestsPath, tag: "Requests", summary: "Make a request", success: http.StatusCreated,
 		about: "For researchers and workspace owners. The request is a draft: fetch its link, upload the files, submit it. " +
 			"The container for the files exists when this returns. 405 says that the workspace does not allow the direction.",
-		fails: []int{http.StatusMethodNotAllowed, http.StatusConflict, http.StatusRequestEntityTooLarge},
+		fails: []int{http.StatusMethodNotAllowed, http.StatusConflict},
 	}, s.create)
 	add(s, operation{
 		id: "getRequest", method: http.MethodGet, path: requestPath, tag: "Requests", summary: "Read a request",

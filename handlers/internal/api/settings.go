@@ -80,7 +80,7 @@ func (s *server) addSettings() {
 		about: "TRE admins may change everything, workspace owners the members, approvals and selfReview. With If-Match every field must be there; " +
 			"without it the workspace must be new, and what is left out has its default: both directions, one file of at most 5 GiB, scanned, one approval, never one's own. " +
 			"All problems are told at once. 409 says that somebody else has changed the settings since.",
-		fails: []int{http.StatusConflict, http.StatusRequestEntityTooLarge},
+		fails: []int{http.StatusConflict},
 	}, s.putSettings)
 }
 
