@@ -67,7 +67,6 @@ class Client {
   #consumers = new Set();
   #replies = new Map(); // reply address to the sender that serves it
   #authorized = false;
-  #closed = false;
 
   constructor({ connection, policy, namespace, journal }) {
     this.#connection = connection;
@@ -90,9 +89,16 @@ class Client {
     if (!this.#admit(sender, address, error)) {
       return;
     }
-    sender.consumer = new Consumer(sender, entity, this);
-    this.#consumers.add(sender.consumer);
-    entity.subscribe(sender.consumer);
+    const consumer = new Consumer(sender, entity, this.#connection);
+    sender.consumer = consumer;
+    this.#consumers.add(consumer);
+    // A client may send its first flow along with its attach. rhea writes transfers before attaches, so the first transfer must
+    // wait for the turn after the one that writes the attach.
+    process.nextTick(() => {
+      if (this.#consumers.has(consumer)) {
+        entity.subscribe(consumer);
+      }
+    });
   }
 
   // openReceiver answers the attach of a link on which the client sends.
@@ -131,7 +137,9 @@ class Client {
   take({ receiver, message: bytes, delivery }) {
     if (!receiver.entity) {
       this.#answers.settle(delivery, "accepted");
-      this.#request(receiver.target?.address, bytes);
+      // In the next turn, since the link for the reply may have been attached in this one.
+      const request = readRequest(bytes);
+      process.nextTick(() => this.#request(receiver.target?.address, request));
       return;
     }
     if (bytes.length > MAX_MESSAGE_BYTES) {
@@ -150,8 +158,7 @@ class Client {
     this.#answers.settle(delivery, "accepted");
   }
 
-  #request(address, bytes) {
-    const request = readRequest(bytes);
+  #request(address, request) {
     const answer = address === CBS ? this.#putToken(request) : this.#manage(address, request);
     const { status, condition, description = "", body } = answer;
     const properties = { statusCode: types.wrap_int(status), statusDescription: description };
@@ -160,7 +167,7 @@ class Client {
     }
     const reply = { correlation_id: request.id, application_properties: properties, body: body ?? null };
     this.#journal.flush();
-    this.#replies.get(request.replyTo)?.send(rhea.message.encode(reply), undefined, 0);
+    this.#replies.get(request.replyTo?.value)?.send(rhea.message.encode(reply), undefined, 0);
   }
 
   #putToken({ properties, body }) {
@@ -219,19 +226,12 @@ class Client {
     }
     this.#consumers.clear();
     this.#replies.clear();
-    this.#closed = true;
   }
 
   // lose also gives back what the connection held, at once: whoever held it has died.
   lose() {
-    if (!this.#closed) {
-      this.close();
-      this.#namespace.abandonAll(this.#connection);
-    }
-  }
-
-  get connection() {
-    return this.#connection;
+    this.close();
+    this.#namespace.abandonAll(this.#connection);
   }
 }
 
@@ -240,10 +240,10 @@ class Consumer {
   #sender;
   #sent = 0;
 
-  constructor(sender, queue, client) {
+  constructor(sender, queue, owner) {
     this.#sender = sender;
     this.queue = queue;
-    this.owner = client.connection;
+    this.owner = owner;
     this.removes = sender.snd_settle_mode === SETTLED;
   }
 

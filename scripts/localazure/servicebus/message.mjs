@@ -73,15 +73,14 @@ export function unbatch(buffer) {
   return found;
 }
 
-// readRequest opens a request to $cbs or $management: its application properties, message id, reply address and typed body.
+// readRequest opens a request to $cbs or $management: its application properties, message id, reply address and body, all typed.
 export function readRequest(buffer) {
   const request = { properties: new Map(), id: undefined, replyTo: undefined, body: undefined };
   for (const { code, section } of sections(buffer)) {
     if (code === APPLICATION_PROPERTIES) {
       request.properties = entries(section);
     } else if (code === PROPERTIES) {
-      request.id = section.value[0]?.value;
-      request.replyTo = section.value[4]?.value;
+      [request.id, , , , request.replyTo] = fields(section);
     } else if (code > DATA && code < FOOTER) {
       request.body = section;
     }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
 )
@@ -43,11 +44,15 @@ func TestBodyKinds(t *testing.T) {
 			Header:              &azservicebus.AMQPAnnotatedMessageHeader{Durable: true, Priority: 7},
 			Properties:          &azservicebus.AMQPAnnotatedMessageProperties{MessageID: uint64(5), GroupID: ptr("group"), UserID: []byte("me")},
 			Footer:              map[any]any{"foot": int64(1)},
-			MessageAnnotations:  map[any]any{"mine": int64(-1), "x-opt-sequence-number": int64(77)},
+			MessageAnnotations:  map[any]any{"mine": int64(-1), "x-opt-sequence-number": int64(77), "x-opt-locked-until": time.Now()},
 			DeliveryAnnotations: map[any]any{"hop": "one"},
 		}
 		if err := s.SendAMQPAnnotatedMessage(within(t), sent, nil); err != nil {
 			t.Fatal(err)
+		}
+		peeked, err := r.PeekMessages(within(t), 1, nil)
+		if err != nil || len(peeked) != 1 || peeked[0].LockedUntil != nil {
+			t.Errorf("peeked %v, error %v", peeked, err)
 		}
 		m := receiveOne(t, r)
 		got := m.RawAMQPMessage

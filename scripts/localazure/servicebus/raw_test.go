@@ -11,7 +11,7 @@ import (
 
 func TestRawClient(t *testing.T) {
 	t.Parallel()
-	b := start(t, Options{Queues: []Queue{{Name: "q"}}})
+	b := start(t, Options{Queues: []Queue{{Name: "q"}}, Output: func(line string) { t.Log("broker: " + line) }})
 	script, err := filepath.Abs(filepath.Join("testdata", "rawclient.mjs"))
 	if err != nil {
 		t.Fatal(err)
@@ -40,6 +40,8 @@ func TestRawClient(t *testing.T) {
 		"no section: amqp:decode-error",
 		"delivery tag: 16 bytes",
 		"drained: credit 0, delivery count 10",
+		"the next message went to the link with credit",
+		"malformed request: disconnected",
 		"done",
 	}
 	if !slices.Equal(got, want) {

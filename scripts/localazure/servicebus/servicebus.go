@@ -132,13 +132,14 @@ func (b *Broker) Kill() {
 // their locks do not.
 func (b *Broker) Restart(ctx context.Context) error {
 	b.mu.Lock()
-	err := b.stop()
-	b.mu.Unlock()
-	if err != nil {
+	defer b.mu.Unlock()
+	if err := b.stop(); err != nil {
 		return err
 	}
 	return b.start(ctx)
 }
+
+// stop and start are called with mu held, or before anyone else knows the broker.
 
 func (b *Broker) stop() error {
 	if b.process == nil {
@@ -153,8 +154,6 @@ func (b *Broker) stop() error {
 }
 
 func (b *Broker) start(ctx context.Context) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	dir, err := nodejs.Modules(ctx)
 	if err != nil {
 		return fmt.Errorf("start local Service Bus: %w", err)

@@ -59,8 +59,15 @@ receiver.drain_credit();
 await once(receiver, "receiver_drained");
 console.log(`drained: credit ${receiver.credit}, delivery count ${receiver.delivery_count}`);
 await send(whole);
-receiver.drain = false;
-receiver.add_credit(1);
-await once(receiver, "message");
+const other = connection.open_receiver({ source: "q", credit_window: 0, autoaccept: true, rcv_settle_mode: 1 });
+other.add_credit(1);
+await once(other, "settled");
+console.log("the next message went to the link with credit");
+
+// A request that cannot be read has nobody to answer to.
+const requests = connection.open_sender("$cbs");
+await once(requests, "sendable");
+requests.send(Buffer.from([0x40]), undefined, 0);
+await once(connection, "disconnected");
+console.log("malformed request: disconnected");
 console.log("done");
-connection.close();
