@@ -3,7 +3,6 @@ package trigger
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 
 	"airlock/handlers/internal/airlock"
@@ -33,7 +32,7 @@ type event struct {
 
 func decodeEvent(raw json.RawMessage, wanted string) (e event, relevant bool, err error) {
 	if err := json.Unmarshal(raw, &e); err != nil {
-		return event{}, false, fmt.Errorf("event: %w", err)
+		return event{}, false, errors.New("event: it is not the JSON of one") // the library's text could quote a value
 	}
 	if e.EventType == "" {
 		e.EventType = e.Type
@@ -86,7 +85,7 @@ func DecodeScanResult(raw json.RawMessage) (r airlock.ScanReport, relevant bool,
 	}
 	var d scanData
 	if err := json.Unmarshal(e.Data, &d); err != nil {
-		return airlock.ScanReport{}, false, fmt.Errorf("scan result: %w", err)
+		return airlock.ScanReport{}, false, errors.New("scan result: its data is not the JSON of one")
 	}
 	host, path, _ := strings.Cut(strings.TrimPrefix(d.BlobURI, "https://"), "/")
 	account, _, _ := strings.Cut(host, ".")

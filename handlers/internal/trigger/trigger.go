@@ -10,6 +10,7 @@ package trigger
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -77,8 +78,23 @@ func nudged(ctx context.Context, inv customhandler.Invocation, s Service, decode
 	return string(airlock.HeardNudge), nil
 }
 
-func stored(ctx context.Context, inv customhandler.Invocation, s Service) (string, error) {
+// eventOf returns the event of an invocation. An eventGridTrigger brings it as an object. Where the app has no public
+// address Event Grid puts the same JSON into a Service Bus queue, one event to a message, and a serviceBusTrigger brings
+// it as bytes (Azure: "Service Bus queues and topics as event handlers").
+func eventOf(inv customhandler.Invocation) (json.RawMessage, error) {
 	raw, err := inv.Object(functions.EventBinding)
+	if err == nil {
+		return raw, nil
+	}
+	body, notBytes := inv.Binary(functions.EventBinding)
+	if notBytes != nil {
+		return nil, err
+	}
+	return body, nil
+}
+
+func stored(ctx context.Context, inv customhandler.Invocation, s Service) (string, error) {
+	raw, err := eventOf(inv)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errUndecodable, err)
 	}
@@ -94,7 +110,7 @@ func stored(ctx context.Context, inv customhandler.Invocation, s Service) (strin
 }
 
 func scanned(ctx context.Context, inv customhandler.Invocation, s Service) (string, error) {
-	raw, err := inv.Object(functions.EventBinding)
+	raw, err := eventOf(inv)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errUndecodable, err)
 	}
