@@ -260,7 +260,11 @@ func (a *Azure) startHost(ctx context.Context, o Options, log zerolog.Logger, re
 
 // Package runs scripts/package for the machine that it runs on.
 func Package(ctx context.Context, repository, dist string) error {
-	command := exec.CommandContext(ctx, filepath.Join(repository, "scripts", "package"), dist)
+	script, err := filepath.Abs(filepath.Join(repository, "scripts", "package"))
+	if err != nil {
+		return err
+	}
+	command := exec.CommandContext(ctx, script, dist)
 	command.Dir = repository
 	command.Env = append(os.Environ(), "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 	if out, err := command.CombinedOutput(); err != nil {
