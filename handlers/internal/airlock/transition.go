@@ -33,6 +33,8 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	after.Owed, after.Round = statemachine.Plan(t, base.Round, base.Owed)
 	if t.From == statemachine.Failed {
 		after.Attempt++
+	}
+	if slices.ContainsFunc(t.Owes, func(o statemachine.Owing) bool { return o.Kind == statemachine.KindSeal }) {
 		after.SealedAt = time.Time{}
 	}
 	after.FailedIn = statemachine.None
