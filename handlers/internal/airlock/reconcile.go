@@ -70,13 +70,13 @@ func (s *Service) advance(ctx context.Context, r Request, settings Settings) (ag
 	out, err := l.work(ctx)
 	if err != nil {
 		if out = l.overdue(err); out.event == "" {
-			return false, errors.Join(err, l.saveProgress(ctx))
+			return false, errors.Join(err, l.saveProgress(ctx, false))
 		}
 	}
 	if out.event != "" {
 		return true, l.fire(ctx, out)
 	}
-	if err := l.saveProgress(ctx); err != nil {
+	if err := l.saveProgress(ctx, announceErr == nil); err != nil {
 		return false, err
 	}
 	if out.again > 0 {
@@ -209,11 +209,12 @@ func (l *look) fire(ctx context.Context, out outcome) error {
 	return nil
 }
 
-// saveProgress commits what changed in this pass without a change of status, if anything did.
-func (l *look) saveProgress(ctx context.Context) error {
+// saveProgress commits what changed in this pass without a change of status, if anything did. well says that nothing
+// failed in it: the failures of earlier passes are then over.
+func (l *look) saveProgress(ctx context.Context, well bool) error {
 	a := &l.after
 	progress := len(a.Owed) != len(l.before.Owed) || len(a.Untold) != len(l.before.Untold) || len(l.dirty) > 0 ||
-		!a.SealedAt.Equal(l.before.SealedAt)
+		!a.SealedAt.Equal(l.before.SealedAt) || well && a.Tries > 0
 	looked := !a.Due.IsZero() && !a.Due.After(l.s.Now())
 	if !progress && !looked {
 		return nil
