@@ -1,0 +1,196 @@
+package airlock
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"airlock/statemachine"
+)
+
+// told is where a trail leads, when it is played back through the state machine.
+type told struct {
+	status   statemachine.Status
+	failedIn statemachine.Status
+	round    int
+	attempt  int
+	entered  time.Time // the status
+	changed  time.Time // last transition
+	steps    int       // transitions
+	notices  []string  // every notice that was due
+
+	// Of the present round.
+	submitted time.Time
+	cleared   bool
+	blocked   bool
+	digest    string    // of the manifest, when the gates decided
+	approvers []string  // since the gates were passed
+	approved  time.Time // zero: the quorum was never complete
+}
+
+// chain: the records are whole, and the request holds the head.
+func (k *check) chain() {
+	seq, head, err := VerifyChain(k.records, 0, "")
+	switch {
+	case err != nil:
+		k.broken(RuleTrail, "%v", err)
+	case seq != k.r.RecordSeq || head != k.r.RecordHash:
+		k.broken(RuleTrail, "it has %d records, and the request knows of %d", seq, k.r.RecordSeq)
+	}
+}
+
+// replay plays the trail back: each record is a row of the table that follows the one before, with its entry in the
+// history, and the end is what is stored.
+func (k *check) replay() {
+	k.trail = told{round: 1}
+	for _, rec := range k.records {
+		if rec.From != string(k.trail.status) {
+			k.broken(RuleReplay, "record %d comes from %q after %q", rec.Seq, rec.From, k.trail.status)
+		}
+		if rec.Round != k.trail.round {
+			k.broken(RuleReplay, "record %d is of round %d in round %d", rec.Seq, rec.Round, k.trail.round)
+		}
+		if rec.What == "link" && rec.To == rec.From {
+			continue
+		}
+		t, ok := transitionOf(rec)
+		if !ok {
+			k.broken(RuleReplay, "record %d: %s from %q to %q is no transition", rec.Seq, rec.What, rec.From, rec.To)
+			k.trail.status = statemachine.Status(rec.To)
+			continue
+		}
+		if t.From == statemachine.Failed && t.To != statemachine.Cancelled && t.To != k.trail.failedIn {
+			k.broken(RuleReplay, "record %d goes on in %s and it failed in %s", rec.Seq, t.To, k.trail.failedIn)
+		}
+		if bySystem := t.By == statemachine.System; bySystem != (rec.Who == systemActor) {
+			k.broken(RuleReplay, "record %d: %s by %q", rec.Seq, rec.What, rec.Who)
+		}
+		k.step(rec, t)
+	}
+	k.end()
+}
+
+// transitionOf finds the row that a record tells of.
+func transitionOf(rec Record) (statemachine.Transition, bool) {
+	rows := statemachine.Transitions()
+	i := slices.IndexFunc(rows, func(t statemachine.Transition) bool {
+		return string(t.From) == rec.From && string(t.Event) == rec.What && string(t.To) == rec.To
+	})
+	if i < 0 {
+		return statemachine.Transition{}, false
+	}
+	return rows[i], true
+}
+
+// step plays one transition.
+func (k *check) step(rec Record, t statemachine.Transition) {
+	at := &k.trail
+	version := 1
+	if at.steps > 0 {
+		if at.steps > len(k.r.History) {
+			k.broken(RuleReplay, "record %d has no entry in the history", rec.Seq)
+		} else {
+			entry := k.r.History[at.steps-1]
+			version = entry.Version + 1
+			if entry.PreviousStatus != t.From || !entry.When.Equal(rec.When) {
+				k.broken(RuleReplay, "record %d and its entry in the history differ", rec.Seq)
+			}
+		}
+	}
+	at.steps++
+	at.changed = rec.When
+	if t.From != t.To {
+		at.entered = rec.When
+		status, _ := statemachine.Of(t.To)
+		for _, audience := range status.Tells {
+			at.notices = append(at.notices, fmt.Sprintf("%s-%d-%s", k.r.ID, version, audience))
+		}
+	}
+	switch t.Event {
+	case statemachine.EventSubmit:
+		*at = told{round: at.round, attempt: at.attempt, entered: at.entered, changed: at.changed, steps: at.steps, notices: at.notices, submitted: rec.When}
+	case statemachine.EventClear:
+		at.cleared, at.digest, at.approvers = true, rec.Digest, nil
+	case statemachine.EventBlock:
+		at.blocked, at.digest = true, rec.Digest
+	case statemachine.EventEndorse, statemachine.EventApprove:
+		at.approvers = append(at.approvers, rec.Who)
+		if t.Event == statemachine.EventApprove {
+			at.approved = rec.When
+		}
+	case statemachine.EventMoved:
+		if rec.Digest != at.digest {
+			k.broken(RuleManifest, "record %d: what arrived is not what the gates passed", rec.Seq)
+		}
+	}
+	if t.From == statemachine.Failed {
+		at.attempt++
+	}
+	at.failedIn = statemachine.None
+	if t.To == statemachine.Failed {
+		at.failedIn = t.From
+	}
+	if slices.ContainsFunc(t.Owes, func(o statemachine.Owing) bool { return o.Kind == statemachine.KindHandBack }) {
+		at.round++
+		at.cleared, at.blocked = false, false
+	}
+	at.status = t.To
+}
+
+// end: what is stored is where the trail leads.
+func (k *check) end() {
+	at, r := k.trail, k.r
+	if at.status != r.Status || at.failedIn != r.FailedIn || at.round != r.Round || at.attempt != r.Attempt {
+		k.broken(RuleReplay, "the trail ends in %s (%s) round %d attempt %d; stored is %s (%s) round %d attempt %d",
+			at.status, at.failedIn, at.round, at.attempt, r.Status, r.FailedIn, r.Round, r.Attempt)
+	}
+	if at.steps != len(r.History)+1 {
+		k.broken(RuleReplay, "the trail tells of %d transitions, the history of %d", at.steps, len(r.History)+1)
+	}
+	if !at.entered.Equal(r.StatusSince) || !at.changed.Equal(r.UpdatedWhen) {
+		k.broken(RuleReplay, "the trail entered the status at %s and ends at %s; stored is %s and %s", at.entered, at.changed, r.StatusSince, r.UpdatedWhen)
+	}
+	if at.cleared && r.SealedAt.Before(at.submitted) {
+		k.broken(RuleManifest, "the files were sealed at %s and submitted at %s", r.SealedAt, at.submitted)
+	}
+}
+
+// settingsDelay is how long settings that were changed may still be used as they were.
+const settingsDelay = time.Minute
+
+// approvals: a quorum was complete before anything went to the released zone, of different people who are not the
+// requester. How many were needed is known as long as the settings have not changed since.
+func (k *check) approvals() {
+	passed := k.r.Status == statemachine.ApprovalInProgress || k.r.Status == statemachine.Approved ||
+		k.r.Status == statemachine.Revoked || k.r.FailedIn == statemachine.ApprovalInProgress
+	if !passed {
+		return
+	}
+	at := k.trail
+	if !at.cleared || at.approved.IsZero() {
+		k.broken(RuleQuorum, "it is %s and was never approved in round %d", k.r.Status, k.r.Round)
+		return
+	}
+	for i, who := range at.approvers {
+		if slices.Contains(at.approvers[:i], who) {
+			k.broken(RuleQuorum, "%s approved twice in round %d", who, k.r.Round)
+		}
+		if !slices.ContainsFunc(k.r.Reviews, func(v Review) bool {
+			return v.Round == k.r.Round && v.Decision == statemachine.DecisionApproved && v.Reviewer.ID == who
+		}) {
+			k.broken(RuleQuorum, "the approval by %s in round %d is not among the reviews", who, k.r.Round)
+		}
+	}
+	if n := k.r.Approvals(); n != len(at.approvers) {
+		k.broken(RuleQuorum, "%d reviews approve in round %d, and the trail tells of %d", n, k.r.Round, len(at.approvers))
+	}
+	if !k.settings.ChangedAt.Before(at.submitted.Add(-settingsDelay)) {
+		return
+	}
+	if len(at.approvers) < k.settings.Approvals {
+		k.broken(RuleQuorum, "%d approvals in round %d, and %d are needed", len(at.approvers), k.r.Round, k.settings.Approvals)
+	}
+	if !k.settings.SelfReview && slices.Contains(at.approvers, k.r.CreatedBy.ID) {
+		k.broken(RuleQuorum, "the requester approved it in round %d", k.r.Round)
+	}
+}

@@ -1,0 +1,249 @@
+package airlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"airlock/statemachine"
+)
+
+// workspaceCheck is the look at a workspace.
+type workspaceCheck struct {
+	Checker
+	id       string
+	settings Settings
+	lists    []list   // all of them; the first is of every request, newest first
+	order    []string // the ids of all requests, ascending
+	found    []Violation
+}
+
+// list is one of the lists in which requests stand, as it was read.
+type list struct {
+	name string
+	rows map[string]Request
+	has  func(Request) bool // whether a request belongs into it
+}
+
+func (w *workspaceCheck) broken(rule Rule, request, format string, args ...any) {
+	w.found = append(w.found, Violation{rule, w.id, request, fmt.Sprintf(format, args...)})
+}
+
+// checkSettings: the settings are the last that their trail tells of.
+func (w *workspaceCheck) checkSettings(ctx context.Context) error {
+	var err error
+	if w.settings, err = w.Store.Settings(ctx, w.id); err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	records, err := allRecords(func(after int) ([]Record, error) { return w.Store.SettingsRecords(ctx, w.id, after, MaxPage) })
+	if err != nil {
+		return err
+	}
+	seq, head, err := VerifyChain(records, 0, "")
+	switch at := w.settings.RecordSeq; {
+	case err != nil:
+		w.broken(RuleSettings, "", "%v", err)
+	case seq < at || at < 1:
+		w.broken(RuleSettings, "", "they know of %d records, and there are %d", at, seq)
+	case seq > at: // they were changed in between
+	case head != w.settings.RecordHash || records[at-1].Digest != w.settings.digest():
+		w.broken(RuleSettings, "", "they are not what record %d tells of", at)
+	}
+	return nil
+}
+
+// checkLists: every request stands in every list where it belongs, exactly once, and in no other.
+func (w *workspaceCheck) checkLists(ctx context.Context) error {
+	everything := func(Request) bool { return true }
+	queries := []Query{{Order: NewestFirst}, {Order: LastChanged}}
+	for _, s := range statemachine.Statuses() {
+		queries = append(queries, Query{Order: NewestFirst, Status: s.Status})
+	}
+	for _, q := range queries {
+		q.Workspace, q.Limit = w.id, MaxPage
+		l := list{name: string(q.Order), has: everything}
+		if q.Status != "" {
+			l.name, l.has = string(q.Status), func(r Request) bool { return r.Status == q.Status }
+		}
+		if err := w.walk(&l, func(cursor string) (Page, error) {
+			q.Cursor = cursor
+			return w.Store.Requests(ctx, q)
+		}); err != nil {
+			return err
+		}
+	}
+	if err := w.readMine(ctx); err != nil {
+		return err
+	}
+	for _, l := range w.lists {
+		for id := range l.rows {
+			if at, known := slices.BinarySearch(w.order, id); !known {
+				w.order = slices.Insert(w.order, at, id)
+			}
+		}
+	}
+	due, err := w.readDue(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range w.order {
+		if err := w.checkListed(ctx, id, due); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// walk reads a list to its end.
+func (w *workspaceCheck) walk(l *list, page func(cursor string) (Page, error)) error {
+	l.rows = map[string]Request{}
+	for cursor := ""; ; {
+		p, err := page(cursor)
+		if err != nil {
+			return fmt.Errorf("list %q: %w", l.name, err)
+		}
+		for _, r := range p.Requests {
+			if r.WorkspaceID != w.id {
+				continue // people make requests in other workspaces too
+			}
+			if _, twice := l.rows[r.ID]; twice {
+				w.broken(RuleIndex, r.ID, "it is twice in the list %q", l.name)
+			}
+			l.rows[r.ID] = r
+		}
+		if cursor = p.Next; cursor == "" {
+			w.lists = append(w.lists, *l)
+			return nil
+		}
+	}
+}
+
+// readMine reads the lists of everybody who made a request.
+func (w *workspaceCheck) readMine(ctx context.Context) error {
+	var people []string
+	for _, r := range w.lists[0].rows {
+		if at, known := slices.BinarySearch(people, r.CreatedBy.ID); !known {
+			people = slices.Insert(people, at, r.CreatedBy.ID)
+		}
+	}
+	for _, who := range people {
+		l := list{name: "of " + who, has: func(r Request) bool { return r.CreatedBy.ID == who }}
+		if err := w.walk(&l, func(cursor string) (Page, error) { return w.Store.RequestsOf(ctx, who, MaxPage, cursor) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endOfTime is later than anything can be due.
+func endOfTime() time.Time { return time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// readDue reads what is due at any time; nil where that is more than can be listed.
+func (w *workspaceCheck) readDue(ctx context.Context) (map[string]time.Time, error) {
+	owed, err := w.Store.Due(ctx, w.id, endOfTime(), MaxPage)
+	if err != nil {
+		return nil, fmt.Errorf("due: %w", err)
+	}
+	if len(owed) == MaxPage {
+		return nil, nil
+	}
+	due := map[string]time.Time{}
+	for _, o := range owed {
+		due[o.Request] = o.Due
+	}
+	return due, nil
+}
+
+// checkListed holds the lists against one request. One that changed while they were read is not held against them.
+func (w *workspaceCheck) checkListed(ctx context.Context, id string, due map[string]time.Time) error {
+	r, err := w.Store.Request(ctx, w.id, id)
+	if errors.Is(err, ErrNotFound) {
+		w.broken(RuleIndex, id, "it is in a list and is not stored")
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", id, err)
+	}
+	if first, ok := w.lists[0].rows[id]; !ok || first.Version != r.Version {
+		return nil
+	}
+	for _, l := range w.lists {
+		row, listed := l.rows[id]
+		switch {
+		case listed != l.has(r):
+			w.broken(RuleIndex, id, "it is %s; in the list %q: %v", r.Status, l.name, listed)
+		case listed && (row.Version != r.Version || row.Status != r.Status || !row.UpdatedWhen.Equal(r.UpdatedWhen)):
+			w.broken(RuleIndex, id, "the list %q has version %d of %d", l.name, row.Version, r.Version)
+		}
+	}
+	if at, ok := due[id]; due != nil && (ok == r.Due.IsZero() || !at.Equal(r.Due)) {
+		w.broken(RuleIndex, id, "it is due at %s; listed as due: %v, at %s", r.Due, ok, at)
+	}
+	if found, err := w.Store.Workspace(ctx, id); err != nil && !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("workspace of %s: %w", id, err)
+	} else if found != w.id {
+		w.broken(RuleIndex, id, "its id leads to the workspace %q", found)
+	}
+	return nil
+}
+
+// checkContainers: every container in the workspace's accounts belongs to a request that has a use for it. Containers
+// of other workspaces are left to them, those whose names hold no request's id to others altogether.
+func (w *workspaceCheck) checkContainers(ctx context.Context) error {
+	layout := w.Layout.With(w.settings.Layout)
+	var accounts []string
+	for _, d := range Directions() {
+		for _, zone := range zones() {
+			p, err := layout.Place(d, w.TRE, w.settings.Suffix, "", statemachine.Spot{Zone: zone, Round: 1})
+			if err != nil {
+				return err
+			}
+			if at, known := slices.BinarySearch(accounts, p.Account); !known {
+				accounts = slices.Insert(accounts, at, p.Account)
+			}
+		}
+	}
+	for _, account := range accounts {
+		for name, err := range w.Containers.Containers(ctx, account) {
+			if err != nil {
+				return fmt.Errorf("containers of %s: %w", account, err)
+			}
+			if err := w.checkContainer(ctx, layout, Place{account, name}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *workspaceCheck) checkContainer(ctx context.Context, layout Layout, p Place) error {
+	id := RequestID(p.Container)
+	if id == "" {
+		return nil
+	}
+	workspace, err := w.Store.Workspace(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		w.found = append(w.found, Violation{RuleZone, "", id, fmt.Sprintf("the container %s/%s belongs to no request", p.Account, p.Container)})
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("workspace of %s: %w", id, err)
+	}
+	if workspace != w.id {
+		return nil
+	}
+	r, err := w.Store.Request(ctx, w.id, id)
+	if errors.Is(err, ErrNotFound) {
+		w.broken(RuleZone, id, "there is a container %s/%s, and the request was never stored", p.Account, p.Container)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", id, err)
+	}
+	if _, ok := layout.Spot(r.Type, w.TRE, w.settings.Suffix, id, r.Round, p); !ok {
+		w.broken(RuleZone, id, "the container %s/%s is none of its zones", p.Account, p.Container)
+	}
+	return nil
+}
