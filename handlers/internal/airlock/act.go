@@ -23,10 +23,9 @@ func (s *Service) Create(ctx context.Context, who Identity, workspace string, in
 	if err := in.check(); err != nil {
 		return View{}, err
 	}
-	now := s.Now()
 	r := Request{
 		WorkspaceID: workspace, ID: s.NewID(), Type: in.Type, Title: in.Title, Justification: in.Justification,
-		CreatedBy: actor.Person, CreatedWhen: now, Round: 1, Scanning: settings.Scanning,
+		CreatedBy: actor.Person, Round: 1, Scanning: settings.Scanning,
 	}
 	f := facts(r, settings, actor)
 	t, refusal := statemachine.Decide(f, statemachine.EventCreate)

@@ -41,7 +41,9 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	if t.To == statemachine.Failed {
 		after.FailedIn = t.From
 	}
-	if before.ID != "" {
+	if before.ID == "" {
+		after.CreatedWhen = now
+	} else {
 		after.History = append(slices.Clip(base.History), Change{before.Version, before.Status, now, by.Person})
 	}
 	record := Record{
