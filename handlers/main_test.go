@@ -45,7 +45,7 @@ func TestWrongSettingsEndTheProgramWithTheReason(t *testing.T) {
 func TestItIsUpBeforeAnythingAnswers(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	values := settings(freePort(t))
-	var out log
+	var out lines
 	done := make(chan error, 1)
 	go func() { done <- run(ctx, lookup(values), &out) }()
 	base := "http://127.0.0.1:" + values["FUNCTIONS_CUSTOMHANDLER_PORT"]
@@ -63,21 +63,21 @@ func TestItIsUpBeforeAnythingAnswers(t *testing.T) {
 	}
 }
 
-// log takes lines from several goroutines, as standard output does.
-type log struct {
+// lines takes output from several goroutines, as standard output does.
+type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
 // Write implements io.Writer.
-func (l *log) Write(p []byte) (int, error) {
+func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
 // String returns what was written so far.
-func (l *log) String() string {
+func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
