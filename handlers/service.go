@@ -17,6 +17,10 @@ import (
 	"airlock/handlers/internal/tablestore"
 )
 
+// copies is how many copies of one request are started at a time: enough to hide the round trips, few enough to leave
+// connections for others.
+const copies = 8
+
 // newService builds the domain on its adapters.
 func newService(cfg config.Config, logs *journal) (*airlock.Service, error) {
 	options := &azidentity.ManagedIdentityCredentialOptions{}
@@ -58,7 +62,7 @@ func newService(cfg config.Config, logs *journal) (*airlock.Service, error) {
 	return &airlock.Service{
 		Store: store, Zones: zones, Queue: bus, Announcer: bus, TRE: cfg.TREID, Layout: layoutOf(cfg), Page: pageOf(cfg.PageURL),
 		Now: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, NewTrace: func() string { return uuid.NewString() },
-		Spread: rand.Float64, Timing: timing, ScanTags: cfg.ScanTags, Report: logs.problem,
+		Spread: rand.Float64, Timing: timing, ScanTags: cfg.ScanTags, Copies: copies, Report: logs.problem,
 	}, nil
 }
 

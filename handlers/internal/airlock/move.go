@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"sync"
 
 	"airlock/statemachine"
 )
@@ -25,8 +28,8 @@ const maxCopyTries = 5
 type ledger struct {
 	from, to Place
 	arrived  map[string]Blob
-	started  int // copies begun in this pass
-	waiting  int // copies on their way
+	started  int // copies begun by the last call of bring
+	waiting  int // files that had not arrived after it
 	attempt  int
 }
 
@@ -82,7 +85,7 @@ func (l *look) relist(ctx context.Context, d *ledger) error {
 	if !ok {
 		return fmt.Errorf("container %s: %w", d.to.Container, ErrNotFound)
 	}
-	d.arrived, d.started, d.waiting = arrived, 0, 0
+	d.arrived = arrived
 	return nil
 }
 
@@ -98,46 +101,111 @@ type arrival struct {
 	stale  func(Blob) bool // whether it has to be copied afresh all the same
 }
 
-// bring makes sure that one file is, or will be, at the target, and reports whether it is there. What is there is left
-// alone where the source is known to be unable to replace it.
-func (l *look) bring(ctx context.Context, d *ledger, a arrival) (bool, error) {
+// there reports whether the file has arrived.
+func (d *ledger) there(a arrival) bool {
 	b, ok := d.arrived[a.name]
-	try := 1
-	if ok {
-		switch {
-		case b.Copy == CopyPending:
-			d.waiting++
-			return false, nil
-		case b.Copy == CopySuccess && a.same(b) && !a.stale(b):
-			return true, nil
+	return ok && b.Copy == CopySuccess && a.same(b) && !a.stale(b)
+}
+
+// start is a copy to be started; replaces says that something else has to be removed from its place first.
+type start struct {
+	Copy
+	replaces bool
+}
+
+// bring makes sure that every file is, or will be, at the target. Afterwards the ledger knows what is there and how many
+// files are still on their way. The first file that cannot be brought is named with the error; what is at its place is
+// left alone where the source is known to be unable to replace it.
+func (l *look) bring(ctx context.Context, d *ledger, files []arrival) (culprit string, err error) {
+	var starts []start
+	for _, a := range files {
+		if d.there(a) || d.arrived[a.name].Copy == CopyPending {
+			continue
 		}
-		if b.Copy != CopySuccess || !a.same(b) {
-			if n, err := strconv.Atoi(b.Metadata[metaTry]); err == nil && b.Metadata[metaAttempt] == strconv.Itoa(d.attempt) {
-				try = n + 1
+		s, err := l.next(d, a)
+		if err != nil {
+			return a.name, err
+		}
+		starts = append(starts, s)
+	}
+	d.started = len(starts)
+	if culprit, err = l.startAll(ctx, starts); err != nil {
+		return culprit, err
+	}
+	if d.started > 0 { // most small ones are complete at once
+		if err := l.relist(ctx, d); err != nil {
+			return "", err
+		}
+	}
+	d.waiting = 0
+	for _, a := range files {
+		if !d.there(a) {
+			d.waiting++
+		}
+	}
+	return "", nil
+}
+
+// next says how the copy of a file that is not there has to be started.
+func (l *look) next(d *ledger, a arrival) (start, error) {
+	b, replaces := d.arrived[a.name]
+	try := 1
+	if replaces && (b.Copy != CopySuccess || !a.same(b)) {
+		if n, err := strconv.Atoi(b.Metadata[metaTry]); err == nil && b.Metadata[metaAttempt] == strconv.Itoa(d.attempt) {
+			try = n + 1
+		}
+	}
+	switch {
+	case try > maxCopyTries && statemachine.Has(l.after.Status, statemachine.EventFail):
+		return start{}, fmt.Errorf("copy %s to %s: %w", d.from.Container, d.to.Container, errGivenUp)
+	case a.etag == "":
+		return start{}, fmt.Errorf("copy %s to %s: %w", d.from.Container, d.to.Container, ErrChanged)
+	}
+	return start{Copy{From: d.from, To: d.to, Name: a.name, IfMatch: a.etag, Metadata: map[string]string{
+		metaSource: a.origin, metaAttempt: strconv.Itoa(d.attempt), metaTry: strconv.Itoa(try),
+	}}, replaces}, nil
+}
+
+// startAll starts copies, some at a time, and returns the first problem in the order of the copies.
+func (l *look) startAll(ctx context.Context, starts []start) (culprit string, err error) {
+	errs := make([]error, len(starts))
+	if l.s.Copies <= 1 {
+		for i, c := range starts {
+			if errs[i] = l.start(ctx, c); errs[i] != nil {
+				return c.Name, errs[i]
 			}
 		}
-		if try > maxCopyTries && statemachine.Has(l.after.Status, statemachine.EventFail) {
-			return false, fmt.Errorf("copy %s to %s: %w", d.from.Container, d.to.Container, errGivenUp)
+		return "", nil
+	}
+	slots := make(chan struct{}, l.s.Copies)
+	var group sync.WaitGroup
+	for i, c := range starts {
+		slots <- struct{}{}
+		group.Go(func() {
+			errs[i] = l.start(ctx, c)
+			<-slots
+		})
+	}
+	group.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return starts[i].Name, err
 		}
 	}
-	if a.etag == "" {
-		return false, fmt.Errorf("copy %s to %s: %w", d.from.Container, d.to.Container, ErrChanged)
-	}
-	if ok {
-		if err := l.s.Zones.Remove(ctx, d.to, a.name); err != nil {
-			return false, err
+	return "", nil
+}
+
+func (l *look) start(ctx context.Context, c start) error {
+	if c.replaces {
+		if err := l.s.Zones.Remove(ctx, c.To, c.Name); err != nil {
+			return err
 		}
 	}
-	err := l.s.Zones.Copy(ctx, Copy{From: d.from, To: d.to, Name: a.name, IfMatch: a.etag, Metadata: map[string]string{
-		metaSource: a.origin, metaAttempt: strconv.Itoa(d.attempt), metaTry: strconv.Itoa(try),
-	}})
+	err := l.s.Zones.Copy(ctx, c.Copy)
 	if errors.Is(err, ErrExists) {
-		err = nil // somebody else was faster with the same copy
+		return nil // somebody else was faster with the same copy
 	}
-	if err == nil {
-		d.started++
-	}
-	return false, err
+	return err
 }
 
 // seal moves the files of the manifest to where nobody but the system can change them, exactly as they were submitted.
@@ -150,32 +218,27 @@ func (l *look) seal(ctx context.Context, t statemachine.Task) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	for pass := 0; ; pass++ {
-		for i := range m.Files {
-			f := &m.Files[i]
-			there, err := l.bring(ctx, d, arrival{f.Name, f.SubmittedETag, f.SubmittedETag, isCopyOf(*f, f.SubmittedETag), l.unscanned(*f)})
-			switch {
-			case errors.Is(err, ErrChanged):
-				return outcome{event: statemachine.EventUnseal, text: fmt.Sprintf(
-					"%q was changed after it was submitted. Check the files and submit again.", shorten(f.Name))}, nil
-			case errors.Is(err, errGivenUp):
-				return failed("%q could not be copied after %d tries. Nothing is lost: an operator can retry.", f.Name, maxCopyTries), nil
-			case err != nil:
-				return outcome{}, err
-			}
-			if etag := d.arrived[f.Name].ETag; there && f.SealedETag != etag {
-				f.SealedETag, f.Verdict = etag, Verdict{}
-				l.dirty[i/ManifestPage] = true
-			}
-		}
-		if d.started == 0 || pass > 0 {
-			break
-		}
-		if err := l.relist(ctx, d); err != nil {
-			return outcome{}, err
+	files := make([]arrival, len(m.Files))
+	for i, f := range m.Files {
+		files[i] = arrival{f.Name, f.SubmittedETag, f.SubmittedETag, isCopyOf(f, f.SubmittedETag), l.unscanned(f)}
+	}
+	culprit, err := l.bring(ctx, d, files)
+	for i := range m.Files {
+		f, etag := &m.Files[i], d.arrived[m.Files[i].Name].ETag
+		if d.there(files[i]) && f.SealedETag != etag {
+			f.SealedETag, f.Verdict = etag, Verdict{}
+			l.dirty[i/ManifestPage] = true
 		}
 	}
-	if d.started > 0 || d.waiting > 0 {
+	switch {
+	case errors.Is(err, ErrChanged):
+		return outcome{event: statemachine.EventUnseal, text: fmt.Sprintf(
+			"%q was changed after it was submitted. Check the files and submit again.", shorten(culprit))}, nil
+	case errors.Is(err, errGivenUp):
+		return failed("%q could not be copied after %d tries. Nothing is lost: an operator can retry.", culprit, maxCopyTries), nil
+	case err != nil:
+		return outcome{}, err
+	case d.waiting > 0:
 		return l.patience(l.after.StatusSince)
 	}
 	if name := stranger(d.arrived, m); name != "" {
@@ -210,26 +273,19 @@ func (l *look) move(ctx context.Context, t statemachine.Task) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	for pass := 0; ; pass++ {
-		for _, f := range m.Files {
-			_, err := l.bring(ctx, d, arrival{f.Name, sources[f.Name], f.SealedETag, isCopyOf(f, f.SealedETag), never})
-			switch {
-			case errors.Is(err, ErrChanged):
-				return l.broken("%q is no longer as it was sealed. The move was stopped, and an operator has to look at it.", f.Name)
-			case errors.Is(err, errGivenUp):
-				return l.broken("%q could not be moved unchanged. Nothing is lost: an operator can retry.", f.Name)
-			case err != nil:
-				return outcome{}, err
-			}
-		}
-		if d.started == 0 || pass > 0 {
-			break
-		}
-		if err := l.relist(ctx, d); err != nil {
-			return outcome{}, err
-		}
+	files := make([]arrival, len(m.Files))
+	for i, f := range m.Files {
+		files[i] = arrival{f.Name, sources[f.Name], f.SealedETag, isCopyOf(f, f.SealedETag), never}
 	}
-	if d.started > 0 || d.waiting > 0 {
+	culprit, err := l.bring(ctx, d, files)
+	switch {
+	case errors.Is(err, ErrChanged):
+		return l.broken("%q is no longer as it was sealed. The move was stopped, and an operator has to look at it.", culprit)
+	case errors.Is(err, errGivenUp):
+		return l.broken("%q could not be moved unchanged. Nothing is lost: an operator can retry.", culprit)
+	case err != nil:
+		return outcome{}, err
+	case d.waiting > 0:
 		return l.patience(l.after.StatusSince)
 	}
 	if name := stranger(d.arrived, m); name != "" {
@@ -267,34 +323,29 @@ func (l *look) handBack(ctx context.Context, t statemachine.Task) (outcome, erro
 	if err != nil {
 		return outcome{}, err
 	}
-	for pass := 0; ; pass++ {
+	for range 2 { // the second time only to see that nothing has changed meanwhile
 		delete(l.seen, d.from)
 		sources, _, err := l.list(ctx, d.from)
 		if err != nil {
 			return outcome{}, err
 		}
-		for name, source := range sources {
+		var files []arrival
+		for _, name := range slices.Sorted(maps.Keys(sources)) {
+			source := sources[name]
 			same := func(b Blob) bool { return b.Metadata[metaSource] == source.ETag && b.Size == source.Size }
-			_, err := l.bring(ctx, d, arrival{name, source.ETag, source.ETag, same, never})
-			if errors.Is(err, ErrChanged) {
-				d.waiting++ // listed again in the next pass
-				continue
-			}
-			if err != nil {
-				return outcome{}, err
-			}
+			files = append(files, arrival{name, source.ETag, source.ETag, same, never})
 		}
-		if d.started == 0 || pass > 0 {
-			break
-		}
-		if err := l.relist(ctx, d); err != nil {
+		_, err = l.bring(ctx, d, files)
+		switch {
+		case errors.Is(err, ErrChanged):
+			return outcome{again: l.s.Timing.RetryFirst}, nil
+		case err != nil:
 			return outcome{}, err
+		case d.started == 0 && d.waiting == 0:
+			return outcome{done: true}, nil
 		}
 	}
-	if d.started > 0 || d.waiting > 0 {
-		return outcome{again: l.s.Timing.RetryFirst}, nil
-	}
-	return outcome{done: true}, nil
+	return outcome{again: l.s.Timing.RetryFirst}, nil
 }
 
 func never(Blob) bool { return false }

@@ -31,6 +31,7 @@ type Service struct {
 
 	Timing       Timing
 	SweepWorkers int  // how many requests a sweep looks at at the same time; 0: a few; 1: one after the other, in the caller's goroutine
+	Copies       int  // how many copies of one request are started at a time; 0: one
 	ScanTags     bool // the scanner writes its result into the blobs' index tags too, and it has to agree
 
 	settings settingsCache
