@@ -78,6 +78,27 @@ func (z *Zones) Conclude(p airlock.Place, name string, end airlock.CopyState) er
 	return nil
 }
 
+// Clone returns a storage of its own that holds the same, with the same options, so that a test can prepare something
+// once and try much on it. It counts from zero.
+func (z *Zones) Clone() *Zones {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	c := New(z.options)
+	c.busy, c.serial = maps.Clone(z.busy), z.serial
+	twins := map[*blob]*blob{}
+	for p, blobs := range z.containers {
+		c.containers[p] = make(map[string]*blob, len(blobs))
+		for name, b := range blobs {
+			twin := *b // its content and its metadata are never changed in place
+			c.containers[p][name], twins[b] = &twin, &twin
+		}
+	}
+	for _, t := range z.pending {
+		c.pending = append(c.pending, &transfer{t.Copy, twins[t.target], t.ends})
+	}
+	return c
+}
+
 // Places returns the containers that exist, in order.
 func (z *Zones) Places() []airlock.Place {
 	z.mu.Lock()
