@@ -385,7 +385,6 @@ func TestEverythingSurvivesARestart(t *testing.T) {
 		t.Fatal(status, body)
 	}
 	eventually(t, "it is approved", func() bool { return mia.status(id) == "approved" })
-	ada = as(t, again, "ada", again.Workspaces[1])
 	reader, _, err := again.Storage.Open(t.Context(), "stalexapp"+localazure.TREID, id, "kept.txt")
 	if err != nil {
 		t.Fatal(err)

@@ -150,11 +150,12 @@ func (a *Azure) putSettings(ctx context.Context, token string, w Workspace) erro
 		return err
 	}
 	address := a.Host.URL() + "/api/workspaces/" + w.ID + "/airlock"
-	status, answer, err := call(ctx, http.MethodGet, address, token, nil)
+	status, _, err := call(ctx, http.MethodGet, address, token, nil)
 	if err != nil || status == http.StatusOK {
 		return err
 	}
-	if status, answer, err = call(ctx, http.MethodPut, address, token, body); err == nil && status >= 300 {
+	status, answer, err := call(ctx, http.MethodPut, address, token, body)
+	if err == nil && status >= 300 {
 		err = fmt.Errorf("status %d: %s", status, answer)
 	}
 	return err
