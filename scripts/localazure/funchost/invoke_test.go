@@ -114,7 +114,7 @@ func TestFailuresAreCounted(t *testing.T) {
 // An empty answer hangs until functionTimeout; then the handler is replaced, which breaks everything else that
 // runs in it, and costs nothing of the error budget.
 func TestEmptyAnswerHangsUntilTheTimeout(t *testing.T) {
-	a := newApp(t, map[string]string{"Hang": timerBinding, "Other": timerBinding}, map[string]any{"functionTimeout": "00:00:01"})
+	a := newApp(t, map[string]string{"Hang": timerBinding, "Other": timerBinding}, map[string]any{"functionTimeout": "00:00:00.5"})
 	a.opts.Timers = map[string]time.Duration{"Hang": -1, "Other": -1}
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
@@ -136,7 +136,7 @@ func TestEmptyAnswerHangsUntilTheTimeout(t *testing.T) {
 		if err := <-hang; !errors.Is(err, ErrFunctionTimeout) {
 			t.Fatalf("the empty answer gave %v", err)
 		}
-		if took := time.Since(start); took < time.Second {
+		if took := time.Since(start); took < 500*time.Millisecond {
 			t.Errorf("the timeout came after %v", took)
 		}
 		if err := <-other; err == nil {
@@ -146,6 +146,30 @@ func TestEmptyAnswerHangsUntilTheTimeout(t *testing.T) {
 	}
 	if h.Err() != nil {
 		t.Errorf("the host gave up: %v", h.Err())
+	}
+}
+
+// Two invocations that time out together replace the handler once; the second must not cost its successor.
+func TestTwoTimeoutsReplaceTheHandlerOnce(t *testing.T) {
+	a := newApp(t, map[string]string{"A": timerBinding, "B": timerBinding}, map[string]any{"functionTimeout": "00:00:00.5"})
+	a.opts.Timers = map[string]time.Duration{"A": -1, "B": -1}
+	a.reply(func(call) reply { return reply{Status: 200, ContentType: "application/json"} })
+	h := a.start()
+	ended := make(chan error)
+	for _, name := range []string{"A", "B"} {
+		go func() { ended <- h.RunTimer(t.Context(), name) }()
+	}
+	for range 2 {
+		if err := <-ended; !errors.Is(err, ErrFunctionTimeout) {
+			t.Errorf("error is %v", err)
+		}
+	}
+	a.reply(nil)
+	if err := h.RunTimer(t.Context(), "A"); err != nil {
+		t.Errorf("the new handler: %v", err)
+	}
+	if n := strings.Count(a.log.String(), "restarting handler"); n != 1 {
+		t.Errorf("%d restarts, want 1", n)
 	}
 }
 

@@ -172,7 +172,6 @@ func rewrite(p *httputil.ProxyRequest, l lease, id, path string) {
 		Scheme: "http", Host: host, Path: path, RawPath: encodePath(path),
 		RawQuery: p.In.URL.RawQuery, ForceQuery: p.In.URL.ForceQuery,
 	}
-	p.Out.Host = p.In.Host
 	for name, values := range p.In.Header {
 		if strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" {
 			p.Out.Header[name] = slices.Clone(values)

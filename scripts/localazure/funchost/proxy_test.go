@@ -2,6 +2,8 @@ package funchost
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -169,40 +172,48 @@ func TestProxiedRequest(t *testing.T) {
 	}
 }
 
-// Both directions stream: an answer to the first line comes before the second is sent.
+// Both directions stream: an answer to one line comes before the next is sent, with and without a known length.
 func TestProxyStreams(t *testing.T) {
 	a := newApp(t, map[string]string{"Api": apiBinding}, nil)
 	h := a.start()
-	upload, send := io.Pipe()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.URL()+"/api/stream", upload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sent := make(chan error, 1)
-	go func() {
-		_, err := fmt.Fprintln(send, "one")
-		sent <- err
-	}()
-	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if err := <-sent; err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(res.Body)
-	for _, word := range []string{"one", "two", "three"} {
-		if !lines.Scan() || lines.Text() != word+"!" {
-			t.Fatalf("got %q, %v; want %s!", lines.Text(), lines.Err(), word)
-		}
-		if next := map[string]string{"one": "two", "two": "three"}[word]; next != "" {
-			if _, err := fmt.Fprintln(send, next); err != nil {
+	words := []string{"one", "two", "three"}
+	for _, query := range []string{"", "?length=17"} {
+		t.Run("query "+query, func(t *testing.T) {
+			upload, send := io.Pipe()
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.URL()+"/api/stream"+query, upload)
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
+			next := make(chan string, 1)
+			go func() {
+				for word := range next {
+					if _, err := fmt.Fprintln(send, word); err != nil {
+						return
+					}
+				}
+				send.Close()
+			}()
+			next <- words[0]
+			res, err := http.DefaultTransport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			lines := bufio.NewScanner(res.Body)
+			for i, word := range words {
+				if !lines.Scan() || lines.Text() != word+"!" {
+					t.Fatalf("got %q, %v; want %s!", lines.Text(), lines.Err(), word)
+				}
+				if i+1 < len(words) {
+					next <- words[i+1]
+				}
+			}
+			close(next)
+			if lines.Scan() || lines.Err() != nil {
+				t.Errorf("after the last line: %q, %v", lines.Text(), lines.Err())
+			}
+		})
 	}
-	send.Close()
 }
 
 func TestBodyLimit(t *testing.T) {
@@ -240,6 +251,27 @@ func TestMethodsOfTheRoute(t *testing.T) {
 			t.Errorf("%s: status %d, want %d", method, status, want)
 		}
 	}
+}
+
+// Whatever passes keeps a request alive; only silence ends it.
+func TestActivity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = time.Minute
+		ctx, watch, stop := watchActivity(t.Context(), limit)
+		defer stop()
+		body := watch.wrap(io.NopCloser(strings.NewReader("0123456789")))
+		for range 10 {
+			<-time.After(limit - time.Second)
+			if _, err := body.Read(make([]byte, 1)); err != nil || ctx.Err() != nil {
+				t.Fatalf("after %v: %v, %v", limit-time.Second, err, ctx.Err())
+			}
+		}
+		<-time.After(limit)
+		synctest.Wait()
+		if err := context.Cause(ctx); !errors.Is(err, errNoActivity) {
+			t.Errorf("after %v of silence: %v", limit, err)
+		}
+	})
 }
 
 func TestIdleProxyTimesOut(t *testing.T) {

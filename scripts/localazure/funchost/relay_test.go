@@ -80,8 +80,11 @@ func runHandler(relay string) int {
 	return 1
 }
 
-// echo answers every line as soon as it comes.
+// echo answers every line as soon as it comes. The query may give the answer's length in advance.
 func echo(w http.ResponseWriter, r *http.Request) {
+	if length := r.URL.Query().Get("length"); length != "" {
+		w.Header().Set("Content-Length", length)
+	}
 	out := http.NewResponseController(w)
 	if err := out.EnableFullDuplex(); err != nil {
 		panic(err)

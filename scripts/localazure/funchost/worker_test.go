@@ -252,6 +252,44 @@ func TestStopKillsTheHandler(t *testing.T) {
 	}
 }
 
+// Stop lets what runs come to its end, and does not wait longer than that.
+func TestStopWaitsForWhatRuns(t *testing.T) {
+	a := newApp(t, map[string]string{"F": timerBinding}, nil)
+	a.opts.Timers = map[string]time.Duration{"F": -1}
+	a.opts.StopGrace = time.Hour
+	entered, release := make(chan struct{}), make(chan struct{})
+	a.reply(func(call) reply {
+		close(entered)
+		<-release
+		return done()
+	})
+	h := a.start()
+	ran := make(chan error, 1)
+	go func() { ran <- h.RunTimer(t.Context(), "F") }()
+	<-entered
+	stopped := make(chan struct{})
+	go func() {
+		h.Stop()
+		close(stopped)
+	}()
+	eventually(t, "the closed address", func() bool {
+		_, err := http.DefaultTransport.RoundTrip(newRequest(t, h.URL()))
+		return err != nil
+	})
+	if h.PID() == 0 {
+		t.Error("the handler was killed at once")
+	}
+	close(release)
+	if err := <-ran; err != nil {
+		t.Errorf("the invocation: %v", err)
+	}
+	select {
+	case <-stopped:
+	case <-time.After(patience):
+		t.Error("Stop waits although nothing runs")
+	}
+}
+
 func TestHostStartsAgainOnTheSameAddress(t *testing.T) {
 	a := newApp(t, map[string]string{"Api": apiBinding}, nil)
 	first := a.start()
