@@ -60,7 +60,7 @@ func TestTimerFollowsItsSchedule(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.worker.gone = ErrHandlerExited // invocations fail at once, without a process
-		<-time.After(time.Second) // the fake clock starts at midnight, which is an occurrence
+		<-time.After(time.Second)        // the fake clock starts at midnight, which is an occurrence
 		done := make(chan struct{})
 		go func() {
 			h.runTimer(h.functions[0])
