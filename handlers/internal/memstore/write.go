@@ -118,8 +118,27 @@ func (r *row) checkManifest(c airlock.Commit) error {
 // two bytes a character.
 const maxDocument = 1 << 20
 
-// maxTransaction is how many bytes a commit may take. Azure: an entity group transaction is at most 4 MiB.
-const maxTransaction = 4 << 20
+// A commit may take so many bytes and rows. Azure: an entity group transaction is at most 4 MiB and 100 operations.
+const (
+	maxTransaction = 4 << 20
+	maxRows        = 100
+)
+
+// rows counts what a commit writes and deletes: at most two rows for each index, and one for all else.
+func rows(c airlock.Commit) int {
+	n := 1 + 2 + 2 + len(c.Notices) + len(c.Dirty)
+	for _, one := range []bool{c.Record != nil, c.Review != nil, !c.Before.Due.IsZero() || !c.After.Due.IsZero()} {
+		if one {
+			n++
+		}
+	}
+	for _, id := range c.Before.Untold {
+		if !slices.Contains(c.After.Untold, id) {
+			n++
+		}
+	}
+	return n
+}
 
 // check reports what can be seen to be wrong with a commit before anything is read.
 func check(c airlock.Commit, create bool) error {
@@ -191,8 +210,8 @@ func checkSize(c airlock.Commit) error {
 		total += size
 		largest = max(largest, size)
 	}
-	if largest > maxDocument || total > maxTransaction {
-		return fmt.Errorf("commit %s: too large: a document of %d bytes, %d in all", c.After.ID, largest, total)
+	if n := rows(c); largest > maxDocument || total > maxTransaction || n > maxRows {
+		return fmt.Errorf("commit %s: too large: a document of %d bytes, %d bytes in all, %d rows", c.After.ID, largest, total, n)
 	}
 	return nil
 }

@@ -256,6 +256,11 @@ func testCommitTooLarge(s *suite) {
 		"explanation": func(c *airlock.Commit) { c.After.Reviews[0].Explanation = huge },
 		"record":      func(c *airlock.Commit) { c.Record.Text = huge; *c = resealed(*c) },
 		"file name":   func(c *airlock.Commit) { c.Manifest.Files[0].Name = huge },
+		"rows": func(c *airlock.Commit) {
+			for n := range 100 {
+				*c = noticed(*c, fmt.Sprint("one of many ", n))
+			}
+		},
 		"all files": func(c *airlock.Commit) {
 			c.Manifest.Files, c.Dirty = make([]airlock.File, airlock.MaxManifestFiles), nil
 			for i := range c.Manifest.Files {
@@ -333,6 +338,11 @@ func testContextDone(s *suite) {
 		},
 		"Workspaces": func(ctx context.Context) error { _, _, err := s.store.Workspaces(ctx, 10, ""); return err },
 		"Ping":       func(ctx context.Context) error { return s.store.Ping(ctx) },
+		"Requests that cannot be": func(ctx context.Context) error {
+			_, err := s.store.Requests(ctx, airlock.Query{Workspace: "A", Order: airlock.NewestFirst, Limit: 1})
+			return err
+		},
+		"Records that cannot be": func(ctx context.Context) error { _, err := s.store.Records(ctx, home, "A", 0, 10); return err },
 	} {
 		for ctx, want := range map[context.Context]error{cancelled: context.Canceled, expired: context.DeadlineExceeded} {
 			err := call(ctx)

@@ -110,8 +110,8 @@ func testNotices(s *suite) {
 		}
 		return found
 	}
-	read := s.create(noticed(draft(home, 1), "b", "B", "a/10", "a/9"))
-	s.equal("in the order of ids", ids(), []string{"B", "a/10", "a/9", "b"})
+	read := s.create(noticed(draft(home, 1), "b", "B", "a1", "a/10", "a/9"))
+	s.equal("in the order of ids", ids(), []string{"B", "a/10", "a/9", "a1", "b"})
 
 	// Some go, some stay, new ones come.
 	c := follow(read)

@@ -158,3 +158,21 @@ func TestErrorNamesTheRequest(t *testing.T) {
 		}
 	}
 }
+
+// TestTooLargeIsNotSent is a commit that no transaction takes: it is refused here, with its size, and costs nothing.
+func TestTooLargeIsNotSent(t *testing.T) {
+	store, tr := open(t)
+	c := next(create(t, store))
+	c.Manifest = &airlock.Manifest{Round: 1, Files: make([]airlock.File, airlock.MaxManifestFiles)}
+	for i := range c.Manifest.Files {
+		c.Manifest.Files[i].Name = strings.Repeat("x", 2500)
+	}
+	for page := range c.Manifest.Pages() {
+		c.Dirty = append(c.Dirty, page)
+	}
+	tr.sent.Store(0)
+	_, err := store.Commit(t.Context(), c)
+	if err == nil || !strings.Contains(err.Error(), "43 rows of 5") || tr.sent.Load() != 0 {
+		t.Errorf("%d requests, %v", tr.sent.Load(), err)
+	}
+}

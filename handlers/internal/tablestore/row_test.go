@@ -2,6 +2,8 @@ package tablestore
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -93,6 +95,55 @@ func FuzzCursor(f *testing.F) {
 			t.Errorf("%q is a cursor of two lists", text)
 		}
 	})
+}
+
+// TestAnswer reads the answers to transactions that no server here gives.
+func TestAnswer(t *testing.T) {
+	parts := func(answers ...string) []byte {
+		body := "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n"
+		for _, a := range answers {
+			body += "--c\r\nContent-Type: application/http\r\n\r\n" + a + "\r\n"
+		}
+		return []byte(body + "--c--\r\n--b--\r\n")
+	}
+	const stored = "HTTP/1.1 204 No Content\r\nETag: W/\"x\"\r\n\r\n"
+	answer := func(status int, code string) string {
+		return fmt.Sprintf("HTTP/1.1 %d x\r\n\r\n{\"odata.error\":{\"code\":%q}}", status, code)
+	}
+	for name, test := range map[string]struct {
+		body []byte
+		err  error // nil and says empty: the ETag is read
+		says string
+	}{
+		"stored":             {parts(stored, stored), nil, ""},
+		"too few parts":      {parts(stored), nil, "1 of 2 parts"},
+		"too many parts":     {parts(stored, stored, stored), nil, "parts"},
+		"no parts":           {parts(), nil, "0 of 2 parts"},
+		"no ETag":            {parts("HTTP/1.1 204 No Content\r\n\r\n", stored), nil, "no ETag"},
+		"no HTTP":            {parts("hello", stored), nil, "part 0"},
+		"no multipart":       {[]byte("{}"), nil, "not in parts"},
+		"empty":              {nil, nil, "not in parts"},
+		"stale":              {parts(answer(412, "UpdateConditionNotSatisfied")), errStale, ""},
+		"stale, other words": {parts(answer(412, "ConditionNotMet")), errStale, ""},
+		"exists":             {parts(answer(409, "EntityAlreadyExists")), errTaken, ""},
+		"missing":            {parts(answer(404, "ResourceNotFound")), errMissing, ""},
+		"no table":           {parts(answer(404, "TableNotFound")), nil, "TableNotFound"},
+		"other conflict":     {parts(answer(409, "TableBeingDeleted")), nil, "TableBeingDeleted"},
+		"busy":               {parts(answer(503, "ServerBusy")), nil, "ServerBusy"},
+		"no code":            {parts("HTTP/1.1 400 x\r\n\r\nwhat"), nil, "without a code"},
+	} {
+		etag, err := parseParts(test.body, 2)
+		switch {
+		case test.err == nil && test.says == "":
+			if err != nil || etag != `W/"x"` {
+				t.Errorf("%s: %q, %v", name, etag, err)
+			}
+		case err == nil || etag != "" || (test.err != nil && !errors.Is(err, test.err)):
+			t.Errorf("%s: %q, %v", name, etag, err)
+		case test.err == nil && (refused(err) || !strings.Contains(err.Error(), test.says)):
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func FuzzAnswer(f *testing.F) {
