@@ -45,6 +45,12 @@ func TestBooleansAreOneTable(t *testing.T) {
 			}
 		}
 	}
+	for _, number := range []string{"2", "-1", "0.5", "1e999", "{}", "[1]"} {
+		var l lenient
+		if err := json.Unmarshal([]byte(number), &l); err == nil {
+			t.Errorf("%s is taken for a boolean", number)
+		}
+	}
 	for _, s := range []string{" true", "true ", "tru", "ye", "of", "2", "01", "nope", "truefalse"} {
 		var l lenient
 		if err := json.Unmarshal([]byte(`"`+s+`"`), &l); err == nil || accepts(s) {
