@@ -24,6 +24,7 @@ import (
 // cloud plays Azure where Azurite does not behave like it: it grants keys and answers everything else as told.
 type cloud struct {
 	answer func(r *http.Request) (*http.Response, error)
+	hold   chan struct{} // keys are granted when it is closed; nil: at once
 
 	mu   sync.Mutex
 	keys []keyInfo
@@ -38,6 +39,9 @@ func (c *cloud) Do(r *http.Request) (*http.Response, error) {
 		var k keyInfo
 		if err := xml.NewDecoder(r.Body).Decode(&k); err != nil {
 			return nil, err
+		}
+		if c.hold != nil {
+			<-c.hold
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -26,9 +26,9 @@ func fromItem(item *container.BlobItem) (airlock.Blob, error) {
 	if p.CopyStatus != nil {
 		b.Copy = airlock.CopyState(*p.CopyStatus)
 	}
-	for k, v := range item.Metadata {
+	for k, v := range item.Metadata { // the SDK has brought the keys to lower case
 		if v != nil {
-			b.Metadata[strings.ToLower(k)] = *v
+			b.Metadata[k] = *v
 		}
 	}
 	if item.BlobTags != nil {

@@ -18,21 +18,26 @@ func TestKeyIsKept(t *testing.T) {
 	var mu sync.Mutex
 	now := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 	clock := func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
-	c := &cloud{answer: always(http.StatusAccepted, "")}
+	c := &cloud{answer: always(http.StatusAccepted, ""), hold: make(chan struct{})}
 	z := onCloud(t, c, clock)
 	link := func(from, until time.Duration) error {
 		_, err := z.Link(context.Background(), into, airlock.LinkTerms{Rights: statemachine.Read, From: now.Add(from), Until: now.Add(until),
 			CorrelationID: "0191c2a4-7b1e-7cc0-8000-000000000001"})
 		return err
 	}
-	var links sync.WaitGroup
-	for range 20 {
+	var links, begun sync.WaitGroup
+	const many = 20
+	begun.Add(many)
+	for range many {
 		links.Go(func() {
+			begun.Done()
 			if err := link(-5*time.Minute, time.Hour); err != nil {
 				t.Error(err)
 			}
 		})
 	}
+	begun.Wait()
+	close(c.hold)
 	links.Wait()
 	if len(c.keys) != 1 || c.keys[0] != (keyInfo{"2026-02-03T03:50:06Z", "2026-02-04T04:05:06Z"}) {
 		t.Fatalf("after many links at once the keys are %v", c.keys)

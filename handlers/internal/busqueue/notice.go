@@ -132,14 +132,15 @@ func (m message) withFiles(files []airlock.FileSummary) ([]byte, error) {
 		return nil, fmt.Errorf("a notice of %d bytes without its files; it has at most %d", size, maxBody)
 	}
 	for _, f := range files {
-		one, err := encode(file(f))
+		told := file{Name: f.Name, Size: f.Size}
+		one, err := encode(told)
 		if err != nil {
 			return nil, err
 		}
 		if size += len(one) + len(","); size > maxBody {
 			break
 		}
-		m.Data.Request.Files = append(m.Data.Request.Files, file(f))
+		m.Data.Request.Files = append(m.Data.Request.Files, told)
 	}
 	m.Data.Request.FilesTruncated = len(m.Data.Request.Files) < len(files)
 	return encode(m)

@@ -183,6 +183,25 @@ func TestNoticeOfLongTexts(t *testing.T) {
 	}
 }
 
+// TestNoticeOfTheWorst: what takes most room in JSON, everywhere at once.
+func TestNoticeOfTheWorst(t *testing.T) {
+	for _, piece := range []string{"\x00", "\u2028", "\xff", "\"", "😀"} {
+		worst := strings.Repeat(piece, 50_000)
+		people := slices.Repeat([]string{strings.Repeat(piece, 100)}, 1000)
+		n := airlock.Notice{
+			ID: "id", RequestID: worst, WorkspaceID: worst, WorkspaceName: worst, WorkspaceDescription: worst, Title: worst, Justification: worst,
+			StatusMessage: worst, Explanation: worst, Page: worst, CreatedBy: airlock.Person{Name: worst, Email: worst},
+			UpdatedBy: airlock.Person{Name: worst, Email: worst}, Status: statemachine.Status(worst), PreviousStatus: statemachine.Status(worst),
+			Type: airlock.Direction(worst), Audience: statemachine.Audience(worst), Decision: statemachine.Decision(worst), Recipients: people,
+			RecipientsByRole: map[string][]string{"workspace_owner": people, "workspace_researcher": people, "airlock_manager": people},
+			Files:            []airlock.FileSummary{{Name: worst, Size: 1}, {Name: "small", Size: 2}},
+		}
+		if w := encoded(t, n); !w.Data.Request.TextsTruncated || !w.Data.Shortened || len(w.Data.To) == 0 {
+			t.Errorf("%q: %+v", piece, w.Data)
+		}
+	}
+}
+
 // TestNoticeAlwaysFits: whatever a notice holds, its message can be sent, and says whether something is left out.
 func TestNoticeAlwaysFits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
