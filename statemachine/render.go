@@ -79,14 +79,24 @@ func TransitionTable() string {
 // StatusTable writes what is true in each status as Markdown: whose turn it is, where the data is, and who gets which link.
 func StatusTable() string {
 	var b strings.Builder
-	b.WriteString("| status | whose turn | data | link | who is told | meaning |\n|---|---|---|---|---|---|\n")
+	b.WriteString("| status | whose turn | data | link | meaning |\n|---|---|---|---|---|\n")
 	for _, s := range statuses {
 		var grants []string
 		for _, g := range s.Links {
 			grants = append(grants, fmt.Sprintf("%s: %s", g.To, g.Rights))
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", s.Status, s.Turn, dash(string(s.Zone)),
-			dash(strings.Join(grants, "; ")), dash(join(s.Tells, ", ")), s.Explanation)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", s.Status, s.Turn, dash(string(s.Zone)),
+			dash(strings.Join(grants, "; ")), s.Explanation)
+	}
+	return b.String()
+}
+
+// TellingTable writes who is told what as Markdown.
+func TellingTable() string {
+	var b strings.Builder
+	b.WriteString("| status | what | who is told |\n|---|---|---|\n")
+	for _, t := range tellings {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", t.Status, t.Occasion, join(t.To, ", "))
 	}
 	return b.String()
 }

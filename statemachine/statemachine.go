@@ -33,7 +33,6 @@ type StatusFacts struct {
 	Links       []Grant    // who may have a link, with which rights; empty: nobody
 	NoLink      LinkAnswer // why there is no link, where Links is empty
 	Completion  Event      // the system event that follows when all owed work is done; empty: the status rests
-	Tells       []Audience // who is told that a request has come to this status
 	Explanation string
 }
 
@@ -100,17 +99,6 @@ const (
 	TurnSystem    Turn = "system"
 	TurnOperator  Turn = "operator"
 	TurnNobody    Turn = "nobody"
-)
-
-// Audience is a group of people who are told something.
-type Audience string
-
-// The audiences.
-const (
-	AudienceRequester Audience = "requester"
-	AudienceReviewers Audience = "reviewers"
-	AudienceOwners    Audience = "owners"
-	AudienceOperators Audience = "operators"
 )
 
 // Zone is where data is.
@@ -196,8 +184,7 @@ func (e Event) ask() (a Ask, ok bool) {
 	return Ask{}, false
 }
 
-func guards(g ...Guard) []Guard             { return g }
-func tasks(o ...Owing) []Owing              { return o }
-func links(g ...Grant) []Grant              { return g }
-func grant(to Party, rights Rights) Grant   { return Grant{to, rights} }
-func tell(audiences ...Audience) []Audience { return audiences }
+func guards(g ...Guard) []Guard           { return g }
+func tasks(o ...Owing) []Owing            { return o }
+func links(g ...Grant) []Grant            { return g }
+func grant(to Party, rights Rights) Grant { return Grant{to, rights} }

@@ -135,12 +135,11 @@ func TestEveryStatusThatTheSystemHasToLeaveCanBeLeftByIt(t *testing.T) {
 // cleared gates and two different reviewers who are not the requester.
 func TestNobodyPassesAlone(t *testing.T) {
 	type state struct {
-		status     sm.Status
-		cleared    bool
-		approvals  int
-		byRequest  bool
-		failedIn   sm.Status
-		spokeFirst bool
+		status    sm.Status
+		cleared   bool
+		approvals int
+		byRequest bool
+		failedIn  sm.Status
 	}
 	const needed = 2
 	seen := map[state]bool{}
@@ -336,7 +335,7 @@ func TestLinkRightsGiveNothingWhileDataMoves(t *testing.T) {
 func TestGolden(t *testing.T) {
 	for name, got := range map[string]string{
 		"matrix.golden": sm.Matrix(), "diagram.golden": sm.Mermaid(),
-		"transitions.golden": sm.TransitionTable(), "statuses.golden": sm.StatusTable(),
+		"transitions.golden": sm.TransitionTable(), "statuses.golden": sm.StatusTable(), "tellings.golden": sm.TellingTable(),
 	} {
 		path := filepath.Join("testdata", name)
 		if *update {

@@ -32,6 +32,7 @@ func run(path string) error {
 		{"diagram", "```mermaid\n" + statemachine.Mermaid() + "```\n"},
 		{"transitions", statemachine.TransitionTable()},
 		{"statuses", statemachine.StatusTable()},
+		{"tellings", statemachine.TellingTable()},
 	} {
 		if text, err = replace(text, part.name, part.content); err != nil {
 			return fmt.Errorf("%s: %w", path, err)

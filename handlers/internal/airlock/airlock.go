@@ -107,11 +107,12 @@ type Request struct {
 	SealedAt   time.Time     `json:"sealedAt,omitzero"`
 	Reviews    []Review      `json:"reviews,omitempty"`
 
-	Owed      []statemachine.Task `json:"owed,omitempty"`      // data work, in order
-	Untold    []string            `json:"untold,omitempty"`    // ids of the notices that are not published yet
-	Due       time.Time           `json:"due,omitzero"`        // when the sweep looks at it; zero: never
-	Tries     int                 `json:"tries,omitempty"`     // consecutive failures of owed work
-	LastError string              `json:"lastError,omitempty"` // of owed work, for operators
+	Owed      []statemachine.Task     `json:"owed,omitempty"`      // data work, in order
+	Untold    []string                `json:"untold,omitempty"`    // ids of the notices that are not published yet
+	Due       time.Time               `json:"due,omitzero"`        // when the sweep looks at it; zero: never
+	Reminded  []statemachine.Occasion `json:"reminded,omitempty"`  // what people were told because it waited in this status
+	Tries     int                     `json:"tries,omitempty"`     // consecutive failures of owed work
+	LastError string                  `json:"lastError,omitempty"` // of owed work, for operators
 
 	RecordSeq  int    `json:"recordSeq"` // sequence number of the last audit record
 	RecordHash string `json:"recordHash"`
@@ -126,10 +127,12 @@ type Request struct {
 // SummaryFiles is how many files a request itself lists; the manifest has all.
 const SummaryFiles = 100
 
-// FileSummary is a file as lists show it.
+// FileSummary is a file as lists show it, with the digests of its content that are known, in hex.
 type FileSummary struct {
-	Name string `json:"name"`
-	Size int64  `json:"size"` // bytes
+	Name   string `json:"name"`
+	Size   int64  `json:"size"` // bytes
+	MD5    string `json:"md5,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 // Change is one version in a request's history.

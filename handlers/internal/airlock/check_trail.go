@@ -1,7 +1,6 @@
 package airlock
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -50,7 +49,7 @@ func (k *check) replay() {
 		if rec.Round != k.trail.round {
 			k.broken(RuleReplay, "record %d is of round %d in round %d", rec.Seq, rec.Round, k.trail.round)
 		}
-		if rec.What == "link" && rec.To == rec.From {
+		if rec.To == rec.From && k.aside(rec) {
 			continue
 		}
 		t, ok := transitionOf(rec)
@@ -68,6 +67,28 @@ func (k *check) replay() {
 		k.step(rec, t)
 	}
 	k.end()
+}
+
+// aside reports whether a record tells of something that leaves the request as it is: a link that was given out, or
+// people who were told that it waits for them, which happens once in a round.
+func (k *check) aside(rec Record) bool {
+	o := statemachine.Occasion(rec.What)
+	if rec.What == "link" {
+		return true
+	}
+	if !slices.Contains(statemachine.Waits(k.trail.status), o) {
+		return false
+	}
+	in := k.r
+	in.Round = rec.Round
+	for _, audience := range statemachine.Told(k.trail.status, o) {
+		id := noticeID(in, 0, o, audience)
+		if slices.Contains(k.trail.notices, id) {
+			k.broken(RuleNotice, "record %d tells the %s of the same again: %s", rec.Seq, audience, o)
+		}
+		k.trail.notices = append(k.trail.notices, id)
+	}
+	return true
 }
 
 // transitionOf finds the row that a record tells of.
@@ -101,9 +122,8 @@ func (k *check) step(rec Record, t statemachine.Transition) {
 	at.changed = rec.When
 	if t.From != t.To {
 		at.entered = rec.When
-		status, _ := statemachine.Of(t.To)
-		for _, audience := range status.Tells {
-			at.notices = append(at.notices, fmt.Sprintf("%s-%d-%s", k.r.ID, version, audience))
+		for _, audience := range statemachine.Told(t.To, statemachine.StatusChanged) {
+			at.notices = append(at.notices, noticeID(k.r, version, statemachine.StatusChanged, audience))
 		}
 	}
 	switch t.Event {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Settings reads a workspace's settings as they are stored.
@@ -26,7 +27,7 @@ func (s *Service) Settings(ctx context.Context, who Identity, workspace string) 
 }
 
 // PutSettings replaces a workspace's settings. TRE admins may change everything; owners only the members, how many
-// approvals are needed, and whether people may review their own requests. next.ETag must be what was read.
+// approvals are needed, whether people may review their own requests, and when reviewers are reminded. next.ETag must be what was read.
 func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) (Settings, error) {
 	current, err := s.Store.Settings(ctx, next.WorkspaceID)
 	isNew := errors.Is(err, ErrNotFound)
@@ -68,6 +69,7 @@ func (i Identity) isAdmin() bool { return i.ForAPI && slices.Contains(i.Roles, R
 func (next Settings) beyondOwner(current Settings) []string {
 	allowed := current
 	allowed.Members, allowed.Approvals, allowed.SelfReview = next.Members, next.Approvals, next.SelfReview
+	allowed.RemindAfter, allowed.EscalateAfter = next.RemindAfter, next.EscalateAfter
 	return allowed.differences(next)
 }
 
@@ -84,6 +86,7 @@ func (next Settings) differences(other Settings) []string {
 		{"maxBytes", next.MaxBytes == other.MaxBytes}, {"maxNameLength", next.MaxNameLength == other.MaxNameLength},
 		{"nameDenied", slices.Equal(next.NameDenied, other.NameDenied)},
 		{"draftLifetime", next.DraftLifetime == other.DraftLifetime}, {"scanning", next.Scanning == other.Scanning},
+		{"includeLocationInNotice", next.IncludeLocation == other.IncludeLocation},
 		{"suffix", next.Suffix == other.Suffix}, {"layout", equalLayout(next.Layout, other.Layout)},
 	} {
 		if !f.same {
@@ -112,8 +115,13 @@ var (
 	suffixPattern    = regexp.MustCompile(`^[a-z0-9]{1,12}$`)
 )
 
-// maxMembers bounds a member list: the settings are one row.
-const maxMembers = 1000
+// The bounds of a member list: the settings are one row, and every notice holds a part of it. RFC 5321 has no longer
+// addresses.
+const (
+	maxMembers    = 1000
+	maxEmail      = 254
+	maxPersonName = 200
+)
 
 // check returns every problem of the settings at once, joined; each is a *Problem.
 func (next Settings) check(layout Layout) error {
@@ -135,6 +143,12 @@ func (next Settings) check(layout Layout) error {
 	}
 	if next.DraftLifetime != 0 && next.DraftLifetime < time.Hour {
 		wrong("draftLifetime", "It must be at least an hour, or 0 for ever.")
+	}
+	if next.RemindAfter != 0 && next.RemindAfter < time.Hour {
+		wrong("remindAfter", "It must be at least an hour, or 0 for what the TRE does.")
+	}
+	if next.EscalateAfter != 0 && next.EscalateAfter < max(time.Hour, next.RemindAfter+1) {
+		wrong("escalateAfter", "It must be at least an hour and longer than remindAfter, or 0 for what the TRE does.")
 	}
 	if next.Approvals < 1 || next.Approvals > 10 {
 		wrong("approvals", "It must be from 1 to 10.")
@@ -179,6 +193,9 @@ func (next Settings) checkMembers(wrong func(field, format string, args ...any))
 			if r != RoleResearcher && r != RoleOwner && r != RoleManager {
 				wrong("members", "%q is not a role in a workspace.", r)
 			}
+		}
+		if len(m.Email) > maxEmail || utf8.RuneCountInString(m.Name) > maxPersonName {
+			wrong("members", "The e-mail address of member %d may have %d characters, the name %d.", i+1, maxEmail, maxPersonName)
 		}
 		if strings.ContainsAny(m.Email, "\r\n<>,; ") {
 			wrong("members", "The e-mail address of member %d holds a character that it cannot have.", i+1)

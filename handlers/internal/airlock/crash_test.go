@@ -143,6 +143,13 @@ func scenarios() []scenario {
 				return second2(p.PutSettings(p.t.Context(), admin, s))
 			},
 		}, submitted, reviews(manager, sm.DecisionApproved, sm.InReview), reviews(second, sm.DecisionApproved, sm.Approved)),
+		life("left lying, reminded of, and approved", creates(airlock.Import), submitted,
+			suffers("two days", func(p *play) { p.now = p.now.Add(48 * time.Hour) }, sm.InReview),
+			suffers("a week", func(p *play) { p.now = p.now.Add(168 * time.Hour) }, sm.InReview), approved),
+		{
+			name: "approved, with the location in the notice", settings: func(s *airlock.Settings) { s.IncludeLocation = true },
+			steps: []step{creates(airlock.Import), submitted, approved},
+		},
 		life("expired", creates(airlock.Import), suffers("a month", func(p *play) { p.now = p.now.Add(31 * 24 * time.Hour) }, sm.Cancelled)),
 		{
 			name: "scanning off", settings: func(s *airlock.Settings) { s.Scanning = false },

@@ -67,6 +67,9 @@ type look struct {
 func (s *Service) advance(ctx context.Context, r Request, settings Settings) (again bool, err error) {
 	l := &look{s: s, before: r, after: r, settings: settings, dirty: map[int]bool{}, seen: map[Place]map[string]Blob{}}
 	announceErr := l.announce(ctx)
+	if reminded, err := l.remind(ctx); reminded || err != nil {
+		return reminded, err
+	}
 	out, err := l.work(ctx)
 	if err != nil {
 		if out = l.overdue(err); out.event == "" {
@@ -83,32 +86,6 @@ func (s *Service) advance(ctx context.Context, r Request, settings Settings) (ag
 		s.nudge(ctx, l.after, out.again)
 	}
 	return false, announceErr
-}
-
-// announce publishes the notices that are owed. A topic that is down delays them and nothing else.
-func (l *look) announce(ctx context.Context) error {
-	if len(l.before.Untold) == 0 {
-		return nil
-	}
-	notices, err := l.s.Store.Notices(ctx, l.before.WorkspaceID, l.before.ID)
-	if err != nil {
-		return err
-	}
-	told := map[string]bool{}
-	for _, n := range notices {
-		if err = l.s.Announcer.Announce(ctx, n); err != nil {
-			err = fmt.Errorf("announce %s: %w", n.ID, err)
-			break
-		}
-		told[n.ID] = true
-	}
-	l.after.Untold = nil
-	for _, id := range l.before.Untold {
-		if !told[id] {
-			l.after.Untold = append(l.after.Untold, id)
-		}
-	}
-	return err
 }
 
 // work does the owed tasks in order, up to the first that has to wait, and says which event follows.
@@ -197,7 +174,7 @@ func (l *look) fire(ctx context.Context, out outcome) error {
 	}
 	digest := ""
 	if l.manifest != nil {
-		digest = l.manifest.Digest()
+		digest, l.after.Files = l.manifest.Digest(), summary(l.manifest.Files)
 	}
 	c := l.s.applied(l.before, l.after, *t, system(), l.settings, out.text, digest)
 	l.files(&c)

@@ -22,6 +22,8 @@ type Service struct {
 	Layout Layout
 	Page   func(workspace, request string) string // where people see a request; may be nil
 
+	Operators []string // addresses of the people who run it; may be empty
+
 	Now      func() time.Time
 	NewID    func() string  // request and review ids: UUIDv7, lower case
 	NewTrace func() string  // correlation ids: UUID
@@ -41,6 +43,8 @@ type Service struct {
 type Timing struct {
 	LinkLifetime  time.Duration // of links that are handed out
 	CopyDeadline  time.Duration // for all moves of one step together; then the request fails
+	RemindAfter   time.Duration // how long a review may wait before the reviewers are reminded, where the workspace says nothing; 0: for ever
+	EscalateAfter time.Duration // and before the owners hear of it as well
 	ScanDeadline  time.Duration // from sealing to the last verdict; then the request fails
 	SweepGrace    time.Duration // how long events have to do the work before the sweep does
 	RetryFirst    time.Duration // pause after the first transient failure of owed work; doubles
@@ -55,7 +59,7 @@ func DefaultTiming() Timing {
 	return Timing{
 		LinkLifetime: time.Hour, CopyDeadline: 24 * time.Hour, ScanDeadline: 6 * time.Hour, SweepGrace: 2 * time.Minute,
 		RetryFirst: 5 * time.Second, RetryLongest: 15 * time.Minute, SettingsCache: 10 * time.Second,
-		CopyPoll: 30 * time.Second, TaskTime: 2 * time.Minute,
+		CopyPoll: 30 * time.Second, TaskTime: 2 * time.Minute, RemindAfter: 2 * 24 * time.Hour, EscalateAfter: 5 * 24 * time.Hour,
 	}
 }
 

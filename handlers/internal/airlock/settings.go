@@ -26,6 +26,10 @@ type Settings struct {
 	Approvals  int  `json:"approvals"`  // how many reviewers must approve
 	SelfReview bool `json:"selfReview"` // the requester may review
 
+	RemindAfter     time.Duration `json:"remindAfter"`             // of a review that waits; 0: as the TRE does
+	EscalateAfter   time.Duration `json:"escalateAfter"`           // when the owners hear of it too; 0: as the TRE does
+	IncludeLocation bool          `json:"includeLocationInNotice"` // the notice of an approval brings the requester a link to the files
+
 	Suffix string            `json:"suffix"` // of the workspace's storage accounts
 	Layout map[string]Locate `json:"layout"` // overrides of the layout, by "direction/zone"
 
@@ -72,6 +76,16 @@ func (s Settings) RolesOf(ids ...string) []Role {
 		}
 	}
 	return roles
+}
+
+// member returns the entry with the object id; an empty one where there is none.
+func (s Settings) member(id string) Member {
+	for _, m := range s.Members {
+		if m.ID == id {
+			return m
+		}
+	}
+	return Member{}
 }
 
 // Emails returns the addresses of the members with the role, without doubles, in the order of the list.

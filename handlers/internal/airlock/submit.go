@@ -2,6 +2,7 @@ package airlock
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -60,7 +61,8 @@ func (s *Service) prepareSubmit(ctx context.Context, r Request, settings Setting
 func summary(files []File) []FileSummary {
 	summaries := make([]FileSummary, min(len(files), SummaryFiles))
 	for i := range summaries {
-		summaries[i] = FileSummary{files[i].Name, files[i].Size}
+		f := files[i]
+		summaries[i] = FileSummary{Name: f.Name, Size: f.Size, MD5: hex.EncodeToString(f.MD5), SHA256: f.Verdict.SHA256}
 	}
 	return summaries
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"airlock/statemachine"
@@ -28,7 +27,7 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	after.StatusMessage = statusMessage(t, text)
 	if t.From != t.To {
 		after.StatusSince = now
-		after.Tries, after.LastError = 0, ""
+		after.Tries, after.LastError, after.Reminded = 0, "", nil
 	}
 	after.Owed, after.Round = statemachine.Plan(t, base.Round, base.Owed)
 	if t.From == statemachine.Failed {
@@ -57,10 +56,15 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	after.RecordSeq, after.RecordHash = record.Seq, record.Hash
 	commit := Commit{Before: before, After: after, Record: &record}
 	if t.From != t.To {
-		commit.Notices = s.notices(commit.After, t, settings, text)
-		for _, n := range commit.Notices {
-			commit.After.Untold = append(slices.Clip(commit.After.Untold), n.ID)
-		}
+		s.tell(&commit, statemachine.StatusChanged, settings, now, func(n *Notice) {
+			n.PreviousStatus = t.From
+			if n.Decision = statemachine.DecisionOf(t.Event); n.Decision != "" {
+				n.Explanation = text
+			}
+			if t.Event == statemachine.EventApprove {
+				n.ApprovalsGiven++ // the review that makes the transition is not in the request yet
+			}
+		})
 	}
 	commit.After.Due = s.due(commit.After, settings)
 	return commit
@@ -82,7 +86,7 @@ func statusMessage(t statemachine.Transition, text string) string {
 }
 
 // due is when the sweep has to look at a request: soon where the system owes something, at the end of its life for a
-// draft, never otherwise.
+// draft, when people have to be reminded of one that waits for them, never otherwise.
 func (s *Service) due(r Request, settings Settings) time.Time {
 	status, _ := statemachine.Of(r.Status)
 	switch {
@@ -93,57 +97,8 @@ func (s *Service) due(r Request, settings Settings) time.Time {
 	case statemachine.Has(r.Status, statemachine.EventExpire) && settings.DraftLifetime > 0:
 		return r.UpdatedWhen.Add(settings.DraftLifetime)
 	default:
-		return time.Time{}
-	}
-}
-
-// notices tells everybody whom the new status concerns.
-func (s *Service) notices(r Request, t statemachine.Transition, settings Settings, text string) []Notice {
-	status, _ := statemachine.Of(r.Status)
-	byRole := map[string][]string{}
-	for key, role := range map[string]Role{"workspace_owner": RoleOwner, "workspace_researcher": RoleResearcher, "airlock_manager": RoleManager} {
-		if emails := settings.Emails(role); len(emails) > 0 {
-			byRole[key] = emails
-		}
-	}
-	var notices []Notice
-	for _, audience := range status.Tells {
-		n := Notice{
-			ID:   fmt.Sprintf("%s-%d-%s", r.ID, r.Version, audience),
-			When: r.UpdatedWhen, Audience: audience,
-			WorkspaceID: r.WorkspaceID, WorkspaceName: settings.Name, WorkspaceDescription: settings.Description, RequestID: r.ID,
-			Status: r.Status, PreviousStatus: t.From, StatusMessage: r.StatusMessage, Type: r.Type, Title: r.Title,
-			Justification: r.Justification, Round: r.Round, Files: r.Files, CreatedBy: r.CreatedBy, CreatedWhen: r.CreatedWhen,
-			UpdatedBy: r.UpdatedBy, UpdatedWhen: r.UpdatedWhen, RecipientsByRole: byRole,
-			Recipients: recipients(audience, r, settings),
-		}
-		if n.Decision = statemachine.DecisionOf(t.Event); n.Decision != "" {
-			n.Explanation = text
-		}
-		if s.Page != nil {
-			n.Page = s.Page(r.WorkspaceID, r.ID)
-		}
-		notices = append(notices, n)
-	}
-	return notices
-}
-
-// recipients are the addresses of an audience. People without an address are left out.
-func recipients(a statemachine.Audience, r Request, settings Settings) []string {
-	switch a {
-	case statemachine.AudienceRequester:
-		if r.CreatedBy.Email == "" {
-			return nil
-		}
-		return []string{r.CreatedBy.Email}
-	case statemachine.AudienceReviewers:
-		return slices.DeleteFunc(settings.Emails(RoleManager), func(e string) bool {
-			return !settings.SelfReview && strings.EqualFold(e, r.CreatedBy.Email)
-		})
-	case statemachine.AudienceOwners:
-		return settings.Emails(RoleOwner)
-	default:
-		return settings.Emails(RoleAdmin)
+		_, at, _ := s.nextWait(r, settings)
+		return at
 	}
 }
 
@@ -155,6 +110,9 @@ func (s *Service) commit(ctx context.Context, c Commit) (Request, error) {
 		write = s.Store.Create
 	}
 	c.After.Stamp = s.NewTrace()
+	if c.Manifest != nil && c.Manifest.Round == c.After.Round {
+		c.After.Files = summary(c.Manifest.Files)
+	}
 	stored, err := write(ctx, c)
 	if !errors.Is(err, ErrTransient) {
 		return stored, err

@@ -56,11 +56,13 @@ func cloneRequest(r airlock.Request) airlock.Request {
 		r.Reviews[i] = cloneReview(r.Reviews[i])
 	}
 	r.Files, r.Owed, r.Untold = slices.Clone(r.Files), slices.Clone(r.Owed), slices.Clone(r.Untold)
+	r.Reminded = slices.Clone(r.Reminded)
 	return r
 }
 
 func cloneNotice(n airlock.Notice) airlock.Notice {
-	n.Files, n.Recipients = slices.Clone(n.Files), slices.Clone(n.Recipients)
+	n.Files, n.Recipients, n.MustAct = slices.Clone(n.Files), slices.Clone(n.Recipients), slices.Clone(n.MustAct)
+	n.Location = airlock.Location{} // never stored
 	n.CreatedBy, n.UpdatedBy = clonePerson(n.CreatedBy), clonePerson(n.UpdatedBy)
 	n.RecipientsByRole = maps.Clone(n.RecipientsByRole)
 	for role, emails := range n.RecipientsByRole {

@@ -25,6 +25,7 @@ func (s *suite) full(before airlock.Request, n int, rng *rand.Rand) airlock.Comm
 	for _, key := range []string{"first", "second"} {
 		notice := filled[airlock.Notice](s, rng)
 		notice.ID = key + " of " + a.ID + before.ETag
+		notice.Location = airlock.Location{} // never stored
 		c.Notices, a.Untold = append(c.Notices, notice), append(a.Untold, notice.ID)
 	}
 	review := filled[airlock.Review](s, rng)
