@@ -58,10 +58,11 @@ func newService(cfg config.Config, logs *journal) (*airlock.Service, error) {
 	}
 	timing := airlock.DefaultTiming()
 	timing.LinkLifetime, timing.CopyDeadline, timing.ScanDeadline = cfg.LinkLifetime, cfg.CopyDeadline, cfg.ScanDeadline
-	timing.SettingsCache = cfg.SettingsCache
+	timing.SettingsCache, timing.RemindAfter, timing.EscalateAfter = cfg.SettingsCache, cfg.RemindAfter, cfg.EscalateAfter
 	return &airlock.Service{
 		Store: store, Zones: zones, Queue: bus, Announcer: bus, TRE: cfg.TREID, Layout: layoutOf(cfg), Page: pageOf(cfg.PageURL),
-		Now: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, NewTrace: func() string { return uuid.NewString() },
+		Operators: cfg.OperatorEmails,
+		Now:       time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, NewTrace: func() string { return uuid.NewString() },
 		Spread: rand.Float64, Timing: timing, ScanTags: cfg.ScanTags, Copies: copies, Report: logs.problem,
 	}, nil
 }

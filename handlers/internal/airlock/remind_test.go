@@ -89,3 +89,44 @@ func TestPatienceIsTheWorkspacesOwn(t *testing.T) {
 		})
 	}
 }
+
+func TestSettingsOfNotices(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*airlock.Settings)
+		field  string
+	}{
+		"impatient":       {func(s *airlock.Settings) { s.RemindAfter = time.Minute }, "remindAfter"},
+		"negative":        {func(s *airlock.Settings) { s.RemindAfter = -time.Hour }, "remindAfter"},
+		"escalated first": {func(s *airlock.Settings) { s.RemindAfter, s.EscalateAfter = 5*time.Hour, 5*time.Hour }, "escalateAfter"},
+		"escalated soon":  {func(s *airlock.Settings) { s.EscalateAfter = time.Minute }, "escalateAfter"},
+		"long address":    {func(s *airlock.Settings) { s.Members[0].Email = fmt.Sprintf("%0251d@b.c", 1) }, "members"},
+		"long name":       {func(s *airlock.Settings) { s.Members[0].Name = fmt.Sprintf("%0201d", 1) }, "members"},
+		"well":            {func(s *airlock.Settings) { s.RemindAfter, s.EscalateAfter = time.Hour, 2*time.Hour }, ""},
+		"an owner's":      {func(s *airlock.Settings) { s.EscalateAfter = time.Hour }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, people)
+			s, err := w.Settings(t.Context(), owner, ws)
+			if err != nil {
+				t.Fatal(err)
+			}
+			test.change(&s)
+			_, err = w.PutSettings(t.Context(), owner, s)
+			if test.field == "" && err != nil || test.field != "" && refusal(t, err).Code != test.field {
+				t.Errorf("got %v, want a problem with %q", err, test.field)
+			}
+		})
+	}
+	w := newWorld(t, people)
+	s, err := w.Settings(t.Context(), owner, ws)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.IncludeLocation = true
+	if _, err := w.PutSettings(t.Context(), owner, s); refusal(t, err).Code != "admin_only" {
+		t.Errorf("an owner puts locations into notices: %v", err)
+	}
+	if _, err := w.PutSettings(t.Context(), admin, s); err != nil {
+		t.Error(err)
+	}
+}

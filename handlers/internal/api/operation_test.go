@@ -100,6 +100,7 @@ func someSettings() airlock.Settings {
 	s.ChangedAt = time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC)
 	s.Members = []airlock.Member{{ID: manager.ID, Name: manager.Name, Email: manager.Email, Roles: manager.Roles}}
 	s.NameDenied = []string{"*.exe"}
+	s.RemindAfter, s.EscalateAfter, s.IncludeLocation = 24*time.Hour, 36*time.Hour, true
 	s.Layout = map[string]airlock.Locate{"import/intake": {Account: "in{tre}", Container: "{id}{round}"}}
 	return s
 }

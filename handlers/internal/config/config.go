@@ -61,6 +61,12 @@ type Config struct {
 
 	// PageURL is where people see a request; {workspace} and {request} stand for the ids. Empty: notices have no link.
 	PageURL string `env:"AIRLOCK_PAGE_URL"`
+	// OperatorEmails are the addresses of the people who run it, comma separated: they are told of requests that failed.
+	OperatorEmails []string `env:"AIRLOCK_OPERATOR_EMAILS"`
+	// RemindAfter is how long a review may wait before the reviewers are reminded, EscalateAfter how long before the owners
+	// of the workspace hear of it as well. A workspace may have its own times. 0: never.
+	RemindAfter   time.Duration `env:"AIRLOCK_REMIND_AFTER" envDefault:"48h"`
+	EscalateAfter time.Duration `env:"AIRLOCK_ESCALATE_AFTER" envDefault:"120h"`
 	// AllowedOrigins are origins whose web pages may call the API, comma separated.
 	AllowedOrigins []string `env:"AIRLOCK_ALLOWED_ORIGINS"`
 	// PlainTextErrors makes errors plain text unless the client asks for JSON, as AzureTRE's clients expect.
@@ -153,6 +159,7 @@ var (
 	treePattern    = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,12}$`)
 	accountPattern = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
 	tablePattern   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{2,62}$`)
+	emailPattern   = regexp.MustCompile(`^[^\s<>,;@]+@[^\s<>,;@]+$`)
 	hostPattern    = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 )
 
@@ -177,6 +184,12 @@ func (c Config) check() []error {
 		"ServiceBus may only be the connection string of a development emulator: in Azure use ServiceBus__fullyQualifiedNamespace and the managed identity")
 	require(c.LinkLifetime >= time.Minute && c.LinkLifetime <= 7*24*time.Hour, "AIRLOCK_LINK_LIFETIME must be from a minute to 7 days (Azure: the longest life of a user delegation key)")
 	require(c.CopyDeadline >= time.Second && c.ScanDeadline >= time.Second, "AIRLOCK_COPY_DEADLINE and AIRLOCK_SCAN_DEADLINE must be at least a second")
+	for i, address := range c.OperatorEmails {
+		c.OperatorEmails[i] = strings.TrimSpace(address)
+		require(emailPattern.MatchString(c.OperatorEmails[i]), "AIRLOCK_OPERATOR_EMAILS: entry %d is not an e-mail address", i+1)
+	}
+	require(c.RemindAfter >= 0 && (c.EscalateAfter == 0 || c.EscalateAfter > c.RemindAfter),
+		"AIRLOCK_ESCALATE_AFTER must be longer than AIRLOCK_REMIND_AFTER, or 0")
 	require(c.SettingsCache >= 0 && c.SettingsCache <= 5*time.Minute, "AIRLOCK_SETTINGS_CACHE must be at most 5 minutes")
 	require(c.InvocationTimeout >= 10*time.Second && c.InvocationTimeout <= hostTimeout-time.Minute,
 		"AIRLOCK_INVOCATION_TIMEOUT must be from 10 s to a minute less than host.json's functionTimeout")

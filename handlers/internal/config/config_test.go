@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,11 @@ func TestDangerousSettingsAreRefused(t *testing.T) {
 		{"AIRLOCK_LOG_LEVEL", "loud", "AIRLOCK_LOG_LEVEL"},
 		{"AIRLOCK_TABLE_ACCOUNT", "Not-An-Account", "AIRLOCK_TABLE_ACCOUNT"},
 		{"AIRLOCK_SCAN_DEADLINE", "0s", "AIRLOCK_SCAN_DEADLINE"},
+		{"AIRLOCK_OPERATOR_EMAILS", "ops@example.org,nobody", "entry 2"},
+		{"AIRLOCK_OPERATOR_EMAILS", "ops@example.org;night@example.org", "entry 1"},
+		{"AIRLOCK_REMIND_AFTER", "-1h", "AIRLOCK_REMIND_AFTER"},
+		{"AIRLOCK_REMIND_AFTER", "120h", "AIRLOCK_ESCALATE_AFTER"},
+		{"AIRLOCK_ESCALATE_AFTER", "1h", "AIRLOCK_ESCALATE_AFTER"},
 	} {
 		t.Run(test.name+"="+test.value, func(t *testing.T) {
 			values := complete()
@@ -75,6 +81,21 @@ func TestDangerousSettingsAreRefused(t *testing.T) {
 				t.Errorf("got %v, want something about %q", err, test.says)
 			}
 		})
+	}
+}
+
+func TestReminders(t *testing.T) {
+	for _, test := range []struct{ remind, escalate string }{{"0", "0"}, {"0", "1h"}, {"1h", "0"}, {"1h", "2h"}} {
+		values := complete()
+		values["AIRLOCK_REMIND_AFTER"], values["AIRLOCK_ESCALATE_AFTER"] = test.remind, test.escalate
+		values["AIRLOCK_OPERATOR_EMAILS"] = "ops@example.org, night@example.org"
+		c, err := read(values)
+		if err != nil || !slices.Equal(c.OperatorEmails, []string{"ops@example.org", "night@example.org"}) {
+			t.Errorf("%+v: %v, %v", test, c.OperatorEmails, err)
+		}
+	}
+	if c, err := read(complete()); err != nil || c.RemindAfter != 48*time.Hour || c.EscalateAfter != 120*time.Hour || len(c.OperatorEmails) != 0 {
+		t.Errorf("by default %s, %s, %v (%v)", c.RemindAfter, c.EscalateAfter, c.OperatorEmails, err)
 	}
 }
 
