@@ -78,13 +78,18 @@ func (l Layout) Place(d Direction, tre, suffix, request string, s statemachine.S
 	if s.Round > 1 {
 		round = "-" + strconv.Itoa(s.Round)
 	}
-	fill := strings.NewReplacer("{tre}", AccountPart(tre), "{ws}", AccountPart(suffix), "{id}", request, "{round}", round)
-	return Place{Account: fill.Replace(at.Account), Container: fill.Replace(at.Container)}, nil
+	fill := func(template string) string {
+		for _, p := range [][2]string{{"{tre}", AccountPart(tre)}, {"{ws}", AccountPart(suffix)}, {"{id}", request}, {"{round}", round}} {
+			template = strings.ReplaceAll(template, p[0], p[1])
+		}
+		return template
+	}
+	return Place{Account: fill(at.Account), Container: fill(at.Container)}, nil
 }
 
 // AccountPart is a name as it can stand in that of a storage account.
 func AccountPart(name string) string {
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name))
+	return strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(name, "-", ""), "_", ""))
 }
 
 // idPattern finds a request's id in a container's name.
