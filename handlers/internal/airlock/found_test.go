@@ -74,6 +74,90 @@ func TestFailuresThatAreOverAreForgotten(t *testing.T) {
 	}
 }
 
+// An approval among several, given between a failure and the look that would have ended it, took the look away.
+func TestAnApprovalEndsTheFailuresBeforeIt(t *testing.T) {
+	w := newWorld(t, func(s *airlock.Settings) { s.Approvals = 2 })
+	r := w.submitted(airlock.Import, "x")
+	w.Service.Store = noSettings{w.store}
+	if err := w.Reconcile(t.Context(), ws, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.Service.Store = w.store
+	if _, err := w.Review(t.Context(), manager, ws, r.ID, approve()); err != nil {
+		t.Fatal(err)
+	}
+	if r = w.read(r.ID); r.Tries != 0 || r.LastError != "" {
+		t.Errorf("it failed %d times: %q; due at %s", r.Tries, r.LastError, r.Due)
+	}
+}
+
+// Somebody whose commit was stored, without a reply, and then overtaken by another one, was refused what they had done.
+func TestWhatWasStoredAndOvertakenIsNotRefused(t *testing.T) {
+	w := newWorld(t, func(s *airlock.Settings) { s.Approvals = 2 })
+	r := w.submitted(airlock.Import, "x")
+	w.onWrite = func(write string) effect {
+		if write != "Commit" {
+			return passes
+		}
+		w.onWrite = nil
+		return losesReply
+	}
+	w.Service.Store = overtaking{w.store, func() {
+		w.Service.Store = w.store
+		if _, err := w.Link(t.Context(), owner, ws, r.ID); err != nil {
+			t.Fatal(err)
+		}
+	}}
+	if _, err := w.Review(t.Context(), manager, ws, r.ID, approve()); err != nil {
+		t.Errorf("an approval that is stored is refused: %v", err)
+	}
+	if r = w.read(r.ID); r.Approvals() != 1 {
+		t.Errorf("%d approvals are stored", r.Approvals())
+	}
+}
+
+// overtaking is a store in which somebody else is faster after every commit.
+type overtaking struct {
+	airlock.Store
+	other func()
+}
+
+func (s overtaking) Commit(ctx context.Context, c airlock.Commit) (airlock.Request, error) {
+	r, err := s.Store.Commit(ctx, c)
+	s.other()
+	return r, err
+}
+
+// A file whose hand-back was under way when it was deleted stayed behind as a copy that never became complete: the draft
+// could not be submitted with it.
+func TestHandingBackLeavesNoBrokenCopies(t *testing.T) {
+	w := newWorld(t)
+	r := w.create(researcher, airlock.Import)
+	w.settle()
+	w.upload(r, "a", "1")
+	w.upload(r, "b", "2")
+	if _, err := w.Submit(t.Context(), researcher, ws, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.upload(r, "a", "changed")
+	intake := w.place(r, sm.Intake, 1)
+	w.onWrite = func(write string) effect { // the copy breaks when its source disappears
+		if w.read(r.ID).Round == 2 && write == "Copy" {
+			w.copyEnd, w.onWrite = airlock.CopyFailed, nil
+		}
+		return passes
+	}
+	w.settle()
+	w.copyEnd = ""
+	if err := w.zones.Remove(t.Context(), intake, "b"); err != nil {
+		t.Fatal(err)
+	}
+	w.later(time.Hour)
+	r = w.read(r.ID)
+	w.want(r, sm.Draft)
+	w.want(w.do(w.Submit(t.Context(), researcher, ws, r.ID)), sm.InReview)
+}
+
 // noSettings is a store that cannot read settings.
 type noSettings struct{ airlock.Store }
 

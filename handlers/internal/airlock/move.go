@@ -342,10 +342,25 @@ func (l *look) handBack(ctx context.Context, t statemachine.Task) (outcome, erro
 		case err != nil:
 			return outcome{}, err
 		case d.started == 0 && d.waiting == 0:
-			return outcome{done: true}, nil
+			return outcome{done: true}, l.dropBroken(ctx, d, sources)
 		}
 	}
 	return outcome{again: l.s.Timing.RetryFirst}, nil
+}
+
+// dropBroken removes what is left of copies that cannot become complete, because their source was deleted meanwhile: a
+// draft with such a file in it could not be submitted.
+func (l *look) dropBroken(ctx context.Context, d *ledger, sources map[string]Blob) error {
+	for _, name := range slices.Sorted(maps.Keys(d.arrived)) {
+		state := d.arrived[name].Copy
+		if _, ok := sources[name]; ok || sources == nil || state == CopySuccess || state == CopyNone {
+			continue
+		}
+		if err := l.s.Zones.Remove(ctx, d.to, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func never(Blob) bool { return false }

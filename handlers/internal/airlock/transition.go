@@ -25,9 +25,10 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	after.Status = t.To
 	after.UpdatedBy, after.UpdatedWhen = by.Person, now
 	after.StatusMessage = statusMessage(t, text)
+	after.Tries, after.LastError = 0, ""
 	if t.From != t.To {
 		after.StatusSince = now
-		after.Tries, after.LastError, after.Reminded = 0, "", nil
+		after.Reminded = nil
 	}
 	after.Owed, after.Round = statemachine.Plan(t, base.Round, base.Owed)
 	if t.From == statemachine.Failed {
@@ -123,10 +124,26 @@ func (s *Service) commit(ctx context.Context, c Commit) (Request, error) {
 		return Request{}, fmt.Errorf("commit %s: %w", c.After.ID, err)
 	case read.Stamp == c.After.Stamp:
 		return read, nil
-	case read.ETag != c.Before.ETag:
-		return Request{}, fmt.Errorf("commit %s: %w", c.After.ID, ErrLost)
-	default:
+	case read.ETag == c.Before.ETag:
 		return Request{}, fmt.Errorf("commit %s: %w", c.After.ID, err)
+	}
+	return s.overtaken(ctx, c, read, err)
+}
+
+// overtaken finds out about a commit of which it is not known whether it was stored before somebody else's was: its
+// record tells. A change without a record loses nothing when it is decided again.
+func (s *Service) overtaken(ctx context.Context, c Commit, read Request, cause error) (Request, error) {
+	if c.Record == nil || read.RecordSeq < c.Record.Seq {
+		return Request{}, fmt.Errorf("commit %s: %w", c.After.ID, ErrLost)
+	}
+	records, err := s.Store.Records(ctx, c.After.WorkspaceID, c.After.ID, c.Record.Seq-1, 1)
+	switch {
+	case err != nil:
+		return Request{}, fmt.Errorf("commit %s: %w", c.After.ID, cause)
+	case len(records) == 1 && records[0].Hash == c.Record.Hash:
+		return read, nil
+	default:
+		return Request{}, fmt.Errorf("commit %s: %w", c.After.ID, ErrLost)
 	}
 }
 
