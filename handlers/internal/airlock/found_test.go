@@ -128,34 +128,35 @@ func (s overtaking) Commit(ctx context.Context, c airlock.Commit) (airlock.Reque
 	return r, err
 }
 
-// A file whose hand-back was under way when it was deleted stayed behind as a copy that never became complete: the draft
-// could not be submitted with it.
-func TestHandingBackLeavesNoBrokenCopies(t *testing.T) {
+// A worker that had seen a broken copy, and came back to replace it after others had done so and gone on, deleted the good
+// one, whose source was gone by then: files were missing from what was approved.
+func TestAWorkerThatComesLateDestroysNothing(t *testing.T) {
 	w := newWorld(t)
-	r := w.create(researcher, airlock.Import)
-	w.settle()
-	w.upload(r, "a", "1")
-	w.upload(r, "b", "2")
-	if _, err := w.Submit(t.Context(), researcher, ws, r.ID); err != nil {
+	r := w.submitted(airlock.Import, "1,2,3")
+	w.copyEnd = airlock.CopyFailed
+	if _, err := w.Review(t.Context(), manager, ws, r.ID, approve()); err != nil {
 		t.Fatal(err)
 	}
-	w.upload(r, "a", "changed")
-	intake := w.place(r, sm.Intake, 1)
-	w.onWrite = func(write string) effect { // the copy breaks when its source disappears
-		if w.read(r.ID).Round == 2 && write == "Copy" {
-			w.copyEnd, w.onWrite = airlock.CopyFailed, nil
+	late := false
+	w.onWrite = func(write string) effect {
+		if w.copyEnd == "" && !late { // the late worker stops here, and everybody else goes on
+			late = true
+			w.later(time.Hour)
+			w.want(w.read(r.ID), sm.Approved)
 		}
 		return passes
 	}
 	w.settle()
 	w.copyEnd = ""
-	if err := w.zones.Remove(t.Context(), intake, "b"); err != nil {
-		t.Fatal(err)
+	if err := w.Reconcile(t.Context(), ws, r.ID); err != nil || !late {
+		t.Fatalf("%v, late: %v", err, late)
 	}
 	w.later(time.Hour)
 	r = w.read(r.ID)
-	w.want(r, sm.Draft)
-	w.want(w.do(w.Submit(t.Context(), researcher, ws, r.ID)), sm.InReview)
+	w.want(r, sm.Approved)
+	if content, ok := w.zones.Content(w.place(r, sm.Released, 1), "data/ä b.csv"); !ok || string(content) != "1,2,3" {
+		t.Errorf("released is %q, %v", content, ok)
+	}
 }
 
 // noSettings is a store that cannot read settings.

@@ -107,26 +107,20 @@ func (d *ledger) there(a arrival) bool {
 	return ok && b.Copy == CopySuccess && a.same(b) && !a.stale(b)
 }
 
-// start is a copy to be started; replaces says that something else has to be removed from its place first.
-type start struct {
-	Copy
-	replaces bool
-}
-
 // bring makes sure that every file is, or will be, at the target. Afterwards the ledger knows what is there and how many
 // files are still on their way. The first file that cannot be brought is named with the error; what is at its place is
 // left alone where the source is known to be unable to replace it.
 func (l *look) bring(ctx context.Context, d *ledger, files []arrival) (culprit string, err error) {
-	var starts []start
+	var starts []Copy
 	for _, a := range files {
 		if d.there(a) || d.arrived[a.name].Copy == CopyPending {
 			continue
 		}
-		s, err := l.next(d, a)
+		c, err := l.next(d, a)
 		if err != nil {
 			return a.name, err
 		}
-		starts = append(starts, s)
+		starts = append(starts, c)
 	}
 	d.started = len(starts)
 	if culprit, err = l.startAll(ctx, starts); err != nil {
@@ -146,28 +140,29 @@ func (l *look) bring(ctx context.Context, d *ledger, files []arrival) (culprit s
 	return "", nil
 }
 
-// next says how the copy of a file that is not there has to be started.
-func (l *look) next(d *ledger, a arrival) (start, error) {
-	b, replaces := d.arrived[a.name]
+// next says how the copy of a file that is not there has to be started. It takes the place of just what was seen there,
+// and only once its source is known to be as it must: a worker that comes late destroys nothing.
+func (l *look) next(d *ledger, a arrival) (Copy, error) {
+	b, ok := d.arrived[a.name]
 	try := 1
-	if replaces && (b.Copy != CopySuccess || !a.same(b)) {
+	if ok && (b.Copy != CopySuccess || !a.same(b)) {
 		if n, err := strconv.Atoi(b.Metadata[metaTry]); err == nil && b.Metadata[metaAttempt] == strconv.Itoa(d.attempt) {
 			try = n + 1
 		}
 	}
 	switch {
 	case try > maxCopyTries && statemachine.Has(l.after.Status, statemachine.EventFail):
-		return start{}, fmt.Errorf("copy %s to %s: %w", d.from.Container, d.to.Container, errGivenUp)
+		return Copy{}, fmt.Errorf("copy %s to %s: %w", d.from.Container, d.to.Container, errGivenUp)
 	case a.etag == "":
-		return start{}, fmt.Errorf("copy %s to %s: %w", d.from.Container, d.to.Container, ErrChanged)
+		return Copy{}, fmt.Errorf("copy %s to %s: %w", d.from.Container, d.to.Container, ErrChanged)
 	}
-	return start{Copy{From: d.from, To: d.to, Name: a.name, IfMatch: a.etag, Metadata: map[string]string{
+	return Copy{From: d.from, To: d.to, Name: a.name, IfMatch: a.etag, Replaces: b.ETag, Metadata: map[string]string{
 		metaSource: a.origin, metaAttempt: strconv.Itoa(d.attempt), metaTry: strconv.Itoa(try),
-	}}, replaces}, nil
+	}}, nil
 }
 
 // startAll starts copies, some at a time, and returns the first problem in the order of the copies.
-func (l *look) startAll(ctx context.Context, starts []start) (culprit string, err error) {
+func (l *look) startAll(ctx context.Context, starts []Copy) (culprit string, err error) {
 	errs := make([]error, len(starts))
 	if l.s.Copies <= 1 {
 		for i, c := range starts {
@@ -195,15 +190,10 @@ func (l *look) startAll(ctx context.Context, starts []start) (culprit string, er
 	return "", nil
 }
 
-func (l *look) start(ctx context.Context, c start) error {
-	if c.replaces {
-		if err := l.s.Zones.Remove(ctx, c.To, c.Name); err != nil {
-			return err
-		}
-	}
-	err := l.s.Zones.Copy(ctx, c.Copy)
+func (l *look) start(ctx context.Context, c Copy) error {
+	err := l.s.Zones.Copy(ctx, c)
 	if errors.Is(err, ErrExists) {
-		return nil // somebody else was faster with the same copy
+		return nil // somebody else was faster
 	}
 	return err
 }
@@ -342,25 +332,10 @@ func (l *look) handBack(ctx context.Context, t statemachine.Task) (outcome, erro
 		case err != nil:
 			return outcome{}, err
 		case d.started == 0 && d.waiting == 0:
-			return outcome{done: true}, l.dropBroken(ctx, d, sources)
+			return outcome{done: true}, nil
 		}
 	}
 	return outcome{again: l.s.Timing.RetryFirst}, nil
-}
-
-// dropBroken removes what is left of copies that cannot become complete, because their source was deleted meanwhile: a
-// draft with such a file in it could not be submitted.
-func (l *look) dropBroken(ctx context.Context, d *ledger, sources map[string]Blob) error {
-	for _, name := range slices.Sorted(maps.Keys(d.arrived)) {
-		state := d.arrived[name].Copy
-		if _, ok := sources[name]; ok || sources == nil || state == CopySuccess || state == CopyNone {
-			continue
-		}
-		if err := l.s.Zones.Remove(ctx, d.to, name); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func never(Blob) bool { return false }

@@ -149,7 +149,8 @@ type Zones interface {
 	List(ctx context.Context, p Place) iter.Seq2[Blob, error]
 
 	// Copy starts to copy one blob into another container, if the source still has the ETag (ErrChanged otherwise, also
-	// when it is gone) and the target has no blob of that name (ErrExists otherwise, also when a copy to it is pending).
+	// when it is gone) and the target has no blob of that name, or just the one that is to be replaced (ErrExists
+	// otherwise, also when that one is gone, or a copy to it is pending). Nothing has changed when it fails with either.
 	// Where several of these are true, any of them may be the answer. The copy goes on by itself: List tells when it is
 	// complete. Until then its size and MD5 mean nothing, and its ETag changes when it ends. ErrNotFound when the
 	// target container is absent.
@@ -212,6 +213,7 @@ type Copy struct {
 	From, To Place
 	Name     string            // Azure: percent-encoded up to about 1,500 characters, since the source's URL with its signature may have 2 KiB
 	IfMatch  string            // the ETag that the source must have, without quotes
+	Replaces string            // the ETag of the blob whose place it takes, without quotes; empty: there is none
 	Metadata map[string]string // of the copy, at least one; the source's own is not taken over. Keys: lower-case letters and digits. Values: printable ASCII
 }
 

@@ -201,16 +201,20 @@ func (z *Zones) Copy(ctx context.Context, c airlock.Copy) error {
 			SourceIfMatch: to.Ptr(azcore.ETag(`"` + c.IfMatch + `"`)),
 		},
 		AccessConditions: &blob.AccessConditions{
-			ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)},
+			ModifiedAccessConditions: replaces(c),
 		},
 	})
 	if refused(err) {
 		// A key that was revoked opens nothing. The next try gets a new one.
 		source.account.forget(source.key)
 	}
+	unmet := airlock.ErrChanged
+	if c.Replaces != "" && bloberror.HasCode(err, bloberror.ConditionNotMet) && !is(ctx, target.NewBlobClient(c.Name), c.Replaces) {
+		unmet = airlock.ErrExists
+	}
 	return explain(ctx, "copy to", c.To, err, meaning{
 		bloberror.SourceConditionNotMet:  airlock.ErrChanged,
-		bloberror.ConditionNotMet:        airlock.ErrChanged,
+		bloberror.ConditionNotMet:        unmet,
 		bloberror.BlobNotFound:           airlock.ErrChanged,
 		bloberror.CannotVerifyCopySource: sourceMeaning(err),
 		bloberror.BlobAlreadyExists:      airlock.ErrExists,
@@ -219,6 +223,23 @@ func (z *Zones) Copy(ctx context.Context, c airlock.Copy) error {
 		bloberror.ContainerNotFound:      airlock.ErrNotFound,
 		bloberror.ContainerBeingDeleted:  airlock.ErrNotFound,
 	})
+}
+
+// replaces is the condition on the target of a copy: that it is absent, or the very blob that the copy replaces.
+func replaces(c airlock.Copy) *blob.ModifiedAccessConditions {
+	if c.Replaces == "" {
+		return &blob.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}
+	}
+	return &blob.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(`"` + c.Replaces + `"`))}
+}
+
+// is reports whether a blob is there with the ETag. Where storage says only that a condition was not met, it tells which
+// one. A target that cannot be read counts as another one: whoever copies looks again.
+func is(ctx context.Context, b *blob.Client, etag string) bool {
+	_, err := b.GetProperties(ctx, &blob.GetPropertiesOptions{AccessConditions: &blob.AccessConditions{
+		ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(`"` + etag + `"`))},
+	}})
+	return err == nil
 }
 
 // Remove implements airlock.Zones.

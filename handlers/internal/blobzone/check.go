@@ -56,6 +56,8 @@ func checkCopy(c airlock.Copy) error {
 		return mistake{errors.New("a copy onto itself")}
 	case c.IfMatch == "" || strings.ContainsAny(c.IfMatch, "\"* \r\n"):
 		return mistake{errors.New("a copy needs the ETag of its source, without quotes")}
+	case strings.ContainsAny(c.Replaces, "\"* \r\n"):
+		return mistake{errors.New("a copy replaces a blob by its ETag, without quotes")}
 	case len(c.Metadata) == 0:
 		// Azure, "Copy Blob": without any, the source's metadata is copied.
 		return mistake{errors.New("a copy without metadata would take over the source's")}

@@ -60,6 +60,8 @@ func checkCopy(c airlock.Copy) error {
 		return errors.New("a copy onto itself")
 	case c.IfMatch == "" || strings.ContainsAny(c.IfMatch, `"* `):
 		return errors.New("a copy needs the ETag of its source, without quotes")
+	case strings.ContainsAny(c.Replaces, `"* `):
+		return errors.New("a copy replaces a blob by its ETag, without quotes")
 	case len(c.Metadata) == 0:
 		return errors.New("a copy without metadata would take over the source's")
 	}

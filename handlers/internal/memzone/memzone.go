@@ -146,7 +146,7 @@ func (z *Zones) Copy(ctx context.Context, c airlock.Copy) error {
 			return airlock.ErrChanged
 		case target == nil:
 			return fmt.Errorf("the target container: %w", airlock.ErrNotFound)
-		case target[c.Name] != nil:
+		case !target[c.Name].replacedBy(c):
 			return airlock.ErrExists
 		}
 		b := &blob{Blob: airlock.Blob{
@@ -257,6 +257,14 @@ func (z *Zones) conclude(t *transfer, end airlock.CopyState) {
 	if end == airlock.CopySuccess {
 		t.target.Size, t.target.MD5, t.target.content = source.Size, source.MD5, source.content
 	}
+}
+
+// replacedBy reports whether a copy may take the place of the blob, or of none.
+func (b *blob) replacedBy(c airlock.Copy) bool {
+	if b == nil {
+		return c.Replaces == ""
+	}
+	return b.ETag == c.Replaces && b.Copy != airlock.CopyPending
 }
 
 // forgetOrphans drops the copies whose target is gone.

@@ -138,6 +138,40 @@ func copyExists(s *stage) {
 	}
 }
 
+// copyReplaces: a copy takes the place of the very blob that it names, at one stroke, or nothing happens.
+func copyReplaces(s *stage) {
+	from, to := s.opened(0), s.opened(1)
+	etag := s.put(from, "a.txt", upload{content: "new"})
+	old := s.put(to, "a.txt", upload{content: "old"})
+	kept := s.put(to, "a.txt", upload{content: "kept", metadata: map[string]string{"was": "here"}})
+	unchanged := func(after string) {
+		if b := s.blob(to, "a.txt"); b.ETag != kept || s.get(to, "a.txt") != "kept" {
+			s.Errorf("after %s the blob that was there has changed", after)
+		}
+	}
+	c := airlock.Copy{From: from, To: to, Name: "a.txt", IfMatch: etag, Replaces: old, Metadata: note}
+	s.wantError("Copy over another blob than it replaces", s.Zones.Copy(s.ctx, c), airlock.ErrExists)
+	unchanged("that")
+	c.IfMatch, c.Replaces = old, kept
+	s.wantError("Copy of a changed source over a blob", s.Zones.Copy(s.ctx, c), airlock.ErrChanged)
+	unchanged("that")
+	c.From = s.opened(0)
+	s.wantError("Copy of nothing over a blob", s.Zones.Copy(s.ctx, c), airlock.ErrChanged)
+	unchanged("that")
+	c.From, c.IfMatch = from, etag
+	if err := s.Zones.Copy(s.ctx, c); err != nil {
+		s.Fatalf("Copy over the blob that it replaces: %v", err)
+	}
+	if got := s.arrived(to, "a.txt"); !maps.Equal(got.Metadata, note) || s.get(to, "a.txt") != "new" {
+		s.Errorf("the copy has the metadata %v", got.Metadata)
+	}
+	s.wantError("Copy over a blob that was replaced", s.Zones.Copy(s.ctx, c), airlock.ErrExists)
+	if err := s.Zones.Remove(s.ctx, to, "a.txt"); err != nil {
+		s.Fatalf("Remove: %v", err)
+	}
+	s.wantError("Copy over a blob that is gone", s.Zones.Copy(s.ctx, c), airlock.ErrExists)
+}
+
 func copyIntoNothing(s *stage) {
 	from := s.opened(0)
 	etag := s.put(from, "a.txt", upload{content: "a"})

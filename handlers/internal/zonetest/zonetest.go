@@ -73,6 +73,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"CopyOfAnEmptyFile", copyOfAnEmptyFile},
 		{"CopyChanged", copyChanged},
 		{"CopyExists", copyExists},
+		{"CopyReplaces", copyReplaces},
 		{"CopyIntoNothing", copyIntoNothing},
 		{"CopyOnceAmongMany", copyOnceAmongMany},
 		{"LinkRights", linkRights},
