@@ -58,6 +58,7 @@ func newService(cfg config.Config, logs *journal) (*airlock.Service, error) {
 	}
 	timing := airlock.DefaultTiming()
 	timing.LinkLifetime, timing.CopyDeadline, timing.ScanDeadline = cfg.LinkLifetime, cfg.CopyDeadline, cfg.ScanDeadline
+	timing.SweepGrace, timing.RetryLongest = cfg.SweepGrace, cfg.RetryLongest
 	timing.SettingsCache, timing.RemindAfter, timing.EscalateAfter = cfg.SettingsCache, cfg.RemindAfter, cfg.EscalateAfter
 	return &airlock.Service{
 		Store: store, Zones: zones, Queue: bus, Announcer: bus, TRE: cfg.TREID, Layout: layoutOf(cfg), Page: pageOf(cfg.PageURL),

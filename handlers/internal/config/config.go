@@ -83,6 +83,10 @@ type Config struct {
 	CopyDeadline time.Duration `env:"AIRLOCK_COPY_DEADLINE" envDefault:"24h"`
 	// ScanDeadline is how long the scanner may stay silent before the request fails, and can be retried.
 	ScanDeadline time.Duration `env:"AIRLOCK_SCAN_DEADLINE" envDefault:"6h"`
+	// SweepGrace is how long events and messages have to do the work before the sweep does, RetryLongest the longest pause
+	// between two tries of work that fails.
+	SweepGrace   time.Duration `env:"AIRLOCK_SWEEP_GRACE" envDefault:"2m"`
+	RetryLongest time.Duration `env:"AIRLOCK_RETRY_LONGEST" envDefault:"15m"`
 	// SettingsCache is how long a change of a workspace's settings may go unnoticed by other instances.
 	SettingsCache time.Duration `env:"AIRLOCK_SETTINGS_CACHE" envDefault:"10s"`
 	// InvocationTimeout ends one invocation. It must be shorter than host.json's functionTimeout of ten minutes, because the
@@ -184,6 +188,8 @@ func (c Config) check() []error {
 		"ServiceBus may only be the connection string of a development emulator: in Azure use ServiceBus__fullyQualifiedNamespace and the managed identity")
 	require(c.LinkLifetime >= time.Minute && c.LinkLifetime <= 7*24*time.Hour, "AIRLOCK_LINK_LIFETIME must be from a minute to 7 days (Azure: the longest life of a user delegation key)")
 	require(c.CopyDeadline >= time.Second && c.ScanDeadline >= time.Second, "AIRLOCK_COPY_DEADLINE and AIRLOCK_SCAN_DEADLINE must be at least a second")
+	require(c.SweepGrace >= time.Second && c.SweepGrace <= time.Hour, "AIRLOCK_SWEEP_GRACE must be from a second to an hour")
+	require(c.RetryLongest >= time.Second && c.RetryLongest <= time.Hour, "AIRLOCK_RETRY_LONGEST must be from a second to an hour")
 	for i, address := range c.OperatorEmails {
 		c.OperatorEmails[i] = strings.TrimSpace(address)
 		require(emailPattern.MatchString(c.OperatorEmails[i]), "AIRLOCK_OPERATOR_EMAILS: entry %d is not an e-mail address", i+1)
