@@ -68,6 +68,9 @@ func TestWhoIsTold(t *testing.T) {
 		if n := w.told.last[0]; n.ApprovalsGiven != 1 || n.ApprovalsNeeded != 1 || n.Turn != sm.TurnSystem || len(n.MustAct) != 0 {
 			t.Errorf("the notice of the approval is %+v", n)
 		}
+		if n := w.told.last[1]; n.Decision != sm.DecisionApproved || n.Explanation != "fine" {
+			t.Errorf("the notice of the end says %q: %q", n.Decision, n.Explanation)
+		}
 		w.hears("approved", told(sm.ApprovalInProgress, sm.Approved)...)
 		w.do(w.Revoke(t.Context(), manager, ws, r.ID, "wrong project"))
 		w.hears("revoked", told(sm.Revoked)...)

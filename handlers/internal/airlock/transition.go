@@ -61,6 +61,8 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 			n.PreviousStatus = t.From
 			if n.Decision = statemachine.DecisionOf(t.Event); n.Decision != "" {
 				n.Explanation = text
+			} else if v, ok := decided(after, t); ok {
+				n.Decision, n.Explanation = v.Decision, v.Explanation
 			}
 			if t.Event == statemachine.EventApprove {
 				n.ApprovalsGiven++ // the review that makes the transition is not in the request yet
@@ -69,6 +71,17 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	}
 	commit.After.Due = s.due(commit.After, settings)
 	return commit
+}
+
+// decided returns the review that decided the round, where the transition carries a decision out, or fails to.
+func decided(r Request, t statemachine.Transition) (Review, bool) {
+	for _, status := range []statemachine.Status{t.From, t.To} {
+		if last := len(r.Reviews) - 1; last >= 0 && r.Reviews[last].Round == r.Round &&
+			(status == statemachine.ApprovalInProgress || status == statemachine.RejectionInProgress) {
+			return r.Reviews[last], true
+		}
+	}
+	return Review{}, false
 }
 
 // statusMessage is what a request says of itself: only what is wrong, because clients show it as an error.
@@ -86,9 +99,18 @@ func statusMessage(t statemachine.Transition, text string) string {
 	return ""
 }
 
-// due is when the sweep has to look at a request: soon where the system owes something, at the end of its life for a
-// draft, when people have to be reminded of one that waits for them, never otherwise.
+// due is when the sweep has to look at a request: for what comes next, or to delete again what was deleted.
 func (s *Service) due(r Request, settings Settings) time.Time {
+	next := s.next(r, settings)
+	if len(r.Gone) > 0 && (next.IsZero() || r.GoneAgain.Before(next)) {
+		return r.GoneAgain
+	}
+	return next
+}
+
+// next is when something comes next: soon where the system owes something, at the end of its life for a draft, when
+// people have to be reminded of one that waits for them, never otherwise.
+func (s *Service) next(r Request, settings Settings) time.Time {
 	status, _ := statemachine.Of(r.Status)
 	switch {
 	case len(r.Owed) > 0 || len(r.Untold) > 0 || !status.Rests():

@@ -179,6 +179,7 @@ func (b *Bus) Announce(ctx context.Context, n airlock.Notice) error {
 		Body: body, MessageID: &n.ID, ContentType: to.Ptr(contentType), Subject: to.Ptr(n.RequestID + subjectSuffix),
 		ApplicationProperties: map[string]any{
 			"status": string(n.Status), "type": string(n.Type), "workspaceId": n.WorkspaceID, "audience": string(n.Audience),
+			"eventType": string(n.Occasion),
 		},
 	}
 	return b.within(ctx, "announce "+n.ID, func(ctx context.Context) error { return b.topic.SendMessage(ctx, m, nil) })

@@ -20,6 +20,13 @@ const (
 	maxAddresses = 12 << 10 // one list of recipients
 
 	subjectSuffix = "/airlockNotification"
+
+	// schemaVersion is that of the schemas in the folder schema, which say what is in a message. It rises when something
+	// is taken away or gets another meaning; that something is added changes the schemas' files only.
+	schemaVersion = "1.0"
+
+	// maxURL is the longest location that is sent, in bytes. A cut one would be of no use.
+	maxURL = 2 << 10
 )
 
 // message is a notice on the wire. Its outer part is that of an Event Grid event, which existing subscribers read; the
@@ -37,33 +44,52 @@ type message struct {
 
 type content struct {
 	EventType           string              `json:"event_type"`
+	SchemaVersion       string              `json:"schema_version"`
 	RecipientsByRole    map[string][]string `json:"recipient_emails_by_role"`
 	Request             request             `json:"request"`
 	Workspace           workspace           `json:"workspace"`
 	Audience            string              `json:"audience"`
 	Recipients          []string            `json:"recipients"`
+	Unaddressed         int                 `json:"recipients_without_address"`
 	RecipientsTruncated bool                `json:"recipients_truncated,omitempty"`
+	MustAct             mustAct             `json:"must_act"`
+	Location            *location           `json:"location"`
+}
+
+type mustAct struct {
+	Turn   string   `json:"turn"`
+	People []person `json:"people"`
+}
+
+type location struct {
+	URL       string `json:"container_url"`
+	ExpiresAt string `json:"expires_at"`
 }
 
 type request struct {
-	ID             string  `json:"id"`
-	CreatedWhen    float64 `json:"created_when"` // seconds since 1970
-	CreatedBy      person  `json:"created_by"`
-	UpdatedWhen    float64 `json:"updated_when"`
-	UpdatedBy      person  `json:"updated_by"`
-	Type           string  `json:"request_type"`
-	Files          []file  `json:"files"`
-	FilesTruncated bool    `json:"files_truncated,omitempty"`
-	Status         string  `json:"status"`
-	Justification  string  `json:"business_justification"`
-	Title          string  `json:"title"`
-	StatusMessage  *string `json:"status_message"`
-	PreviousStatus *string `json:"previous_status"`
-	Round          int     `json:"round"`
-	Decision       *string `json:"decision"`
-	Explanation    *string `json:"decision_explanation"`
-	Link           *string `json:"link"`
-	TextsTruncated bool    `json:"texts_truncated,omitempty"`
+	ID              string  `json:"id"`
+	CreatedWhen     float64 `json:"created_when"` // seconds since 1970
+	CreatedBy       person  `json:"created_by"`
+	UpdatedWhen     float64 `json:"updated_when"`
+	UpdatedBy       person  `json:"updated_by"`
+	Type            string  `json:"request_type"`
+	Files           []file  `json:"files"`
+	FilesTruncated  bool    `json:"files_truncated,omitempty"`
+	FileCount       int     `json:"file_count"`
+	TotalBytes      int64   `json:"total_bytes"`
+	Status          string  `json:"status"`
+	StatusSince     float64 `json:"status_since"`
+	Justification   string  `json:"business_justification"`
+	Title           string  `json:"title"`
+	StatusMessage   *string `json:"status_message"`
+	PreviousStatus  *string `json:"previous_status"`
+	Round           int     `json:"round"`
+	Decision        *string `json:"decision"`
+	Explanation     *string `json:"decision_explanation"`
+	ApprovalsGiven  int     `json:"approvals_given"`
+	ApprovalsNeeded int     `json:"approvals_needed"`
+	Link            *string `json:"link"`
+	TextsTruncated  bool    `json:"texts_truncated,omitempty"`
 }
 
 type person struct {
@@ -72,8 +98,10 @@ type person struct {
 }
 
 type file struct {
-	Name string `json:"name"`
-	Size int64  `json:"size"` // bytes
+	Name   string `json:"name"`
+	Size   int64  `json:"size"` // bytes
+	MD5    string `json:"md5,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 type workspace struct {
@@ -96,26 +124,30 @@ func encodeNotice(n airlock.Notice) ([]byte, error) {
 		ID: n.ID, EventType: "airlockNotification", DataVersion: "4.0", Subject: id + subjectSuffix,
 		EventTime: n.When.UTC().Format(time.RFC3339), Topic: "airlock-notifications", MetadataVersion: "1",
 		Data: content{
-			EventType: "status_changed", RecipientsByRole: map[string][]string{},
+			EventType: texts.text(string(n.Occasion), maxWord), SchemaVersion: schemaVersion, RecipientsByRole: map[string][]string{},
 			Request: request{
 				ID: id, CreatedWhen: seconds(n.CreatedWhen), CreatedBy: texts.person(n.CreatedBy),
 				UpdatedWhen: seconds(n.UpdatedWhen), UpdatedBy: texts.person(n.UpdatedBy), Type: texts.text(string(n.Type), maxWord),
-				Files: []file{}, Status: texts.text(string(n.Status), maxWord), Justification: texts.text(n.Justification, maxText),
+				Files: []file{}, FileCount: n.FileCount, TotalBytes: n.TotalBytes,
+				Status: texts.text(string(n.Status), maxWord), StatusSince: seconds(n.StatusSince), Justification: texts.text(n.Justification, maxText),
 				Title: texts.text(n.Title, maxText), StatusMessage: orNull(texts.text(n.StatusMessage, maxText)),
 				PreviousStatus: orNull(texts.text(string(n.PreviousStatus), maxWord)), Round: n.Round, Decision: orNull(texts.text(string(n.Decision), maxWord)),
-				Explanation: orNull(texts.text(n.Explanation, maxText)), Link: orNull(texts.text(n.Page, maxWord)),
+				Explanation: orNull(texts.text(n.Explanation, maxText)), ApprovalsGiven: n.ApprovalsGiven, ApprovalsNeeded: n.ApprovalsNeeded,
+				Link: orNull(texts.text(n.Page, maxWord)),
 			},
 			Workspace: workspace{
 				ID: texts.text(n.WorkspaceID, maxWord), Name: texts.text(n.WorkspaceName, maxWord),
 				Description: texts.text(n.WorkspaceDescription, maxText),
 			},
-			Audience: texts.text(string(n.Audience), maxWord), Recipients: lists.addresses(n.Recipients),
+			Audience: texts.text(string(n.Audience), maxWord), Recipients: lists.addresses(n.Recipients), Unaddressed: n.Unaddressed,
+			MustAct:  mustAct{Turn: texts.text(string(n.Turn), maxWord), People: lists.people(n.MustAct)},
+			Location: locationOf(n.Location),
 		},
 	}
 	for _, key := range roleKeys() {
 		m.Data.RecipientsByRole[key] = lists.addresses(n.RecipientsByRole[key])
 	}
-	m.Data.Request.TextsTruncated, m.Data.RecipientsTruncated = texts.cut, lists.cut
+	m.Data.Request.TextsTruncated, m.Data.RecipientsTruncated = texts.cut, lists.cut || n.Shortened
 	return m.withFiles(n.Files)
 }
 
@@ -132,7 +164,7 @@ func (m message) withFiles(files []airlock.FileSummary) ([]byte, error) {
 		return nil, fmt.Errorf("a notice of %d bytes without its files; it has at most %d", size, maxBody)
 	}
 	for _, f := range files {
-		told := file{Name: f.Name, Size: f.Size}
+		told := file(f)
 		one, err := encode(told)
 		if err != nil {
 			return nil, err
@@ -142,7 +174,7 @@ func (m message) withFiles(files []airlock.FileSummary) ([]byte, error) {
 		}
 		m.Data.Request.Files = append(m.Data.Request.Files, told)
 	}
-	m.Data.Request.FilesTruncated = len(m.Data.Request.Files) < len(files)
+	m.Data.Request.FilesTruncated = len(m.Data.Request.Files) < max(len(files), m.Data.Request.FileCount)
 	return encode(m)
 }
 
@@ -205,6 +237,30 @@ func (c *cutter) addresses(all []string) []string {
 		fitting = append(fitting, a)
 	}
 	return fitting
+}
+
+// people returns the first of the people, as many as fit, with their names and addresses whole.
+func (c *cutter) people(all []airlock.Contact) []person {
+	fitting := []person{}
+	size := 0
+	for _, p := range all {
+		for _, r := range p.Name + p.Email {
+			size += encodedSize(r)
+		}
+		if size += len(`{"name":"","email":""},`); size > maxAddresses {
+			c.cut = true
+			break
+		}
+		fitting = append(fitting, person{p.Name, p.Email})
+	}
+	return fitting
+}
+
+func locationOf(l airlock.Location) *location {
+	if l.URL == "" || len(l.URL) > maxURL {
+		return nil
+	}
+	return &location{l.URL, l.ExpiresAt.UTC().Format(time.RFC3339)}
 }
 
 // seconds is a time as existing clients have it: seconds since 1970 with a fraction, exact to the microsecond.

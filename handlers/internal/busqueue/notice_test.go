@@ -29,15 +29,20 @@ func aNotice() airlock.Notice {
 		return time.Date(2026, 2, 3, 4, 5, 6, ms*1e6, time.FixedZone("elsewhere", 3600))
 	}
 	return airlock.Notice{
-		ID: aRequest + "-7-requester", When: at(250), Audience: statemachine.AudienceRequester,
+		ID: aRequest + "-7-requester", When: at(250), Occasion: statemachine.StatusChanged, Audience: statemachine.AudienceRequester,
 		WorkspaceID: "ws-1", WorkspaceName: "Heart & lung", WorkspaceDescription: "A study", RequestID: aRequest,
 		Status: statemachine.Approved, PreviousStatus: statemachine.ApprovalInProgress, StatusMessage: "Ready", Type: airlock.Import,
 		Title: "Codes <v2>", Justification: "Needed for \"coding\"", Round: 2,
-		Files:     []airlock.FileSummary{{Name: "data/日本語 #1.csv", Size: 5}, {Name: "b.txt", Size: 1 << 40}},
+		Files: []airlock.FileSummary{
+			{Name: "data/日本語 #1.csv", Size: 5, MD5: "d41d8cd98f00b204e9800998ecf8427e"},
+			{Name: "b.txt", Size: 1 << 40, SHA256: strings.Repeat("0f", 32)},
+		},
+		FileCount: 2, TotalBytes: 1<<40 + 5, StatusSince: at(250), ApprovalsGiven: 1, ApprovalsNeeded: 1, Turn: statemachine.TurnNobody,
 		CreatedBy: airlock.Person{ID: "oid-1", Name: "Rosa", Email: "rosa@example.org", Roles: []airlock.Role{airlock.RoleResearcher}},
 		UpdatedBy: airlock.Person{ID: "oid-2", Name: "Max", Email: "max@example.org"}, CreatedWhen: at(100), UpdatedWhen: at(250),
 		Decision: statemachine.DecisionApproved, Explanation: "Fine.", Page: "https://tre.example.org/workspaces/ws-1/requests/" + aRequest,
-		Recipients: []string{"rosa@example.org"},
+		Recipients: []string{"rosa@example.org"}, Unaddressed: 1, MustAct: []airlock.Contact{{Name: "Max", Email: "max@example.org"}},
+		Location: airlock.Location{URL: "https://account.blob.core.windows.net/id?sig=x&se=y", ExpiresAt: at(0).Add(time.Hour)},
 		RecipientsByRole: map[string][]string{
 			"workspace_owner": {"olga@example.org"}, "workspace_researcher": {"rosa@example.org", "ralf@example.org"}, "airlock_manager": {"max@example.org"},
 		},
@@ -46,7 +51,7 @@ func aNotice() airlock.Notice {
 
 func TestNoticeGolden(t *testing.T) {
 	least := airlock.Notice{
-		ID: aRequest + "-1-reviewers", When: time.Unix(1_770_000_000, 0), Audience: statemachine.AudienceReviewers, WorkspaceID: "ws-1",
+		ID: aRequest + "-1-reviewers", When: time.Unix(1_770_000_000, 0), Occasion: statemachine.StatusChanged, Audience: statemachine.AudienceReviewers, Turn: statemachine.TurnReviewer, WorkspaceID: "ws-1",
 		WorkspaceName: "Heart", RequestID: aRequest, Status: statemachine.InReview, Type: airlock.Export, Round: 1,
 		CreatedWhen: time.Unix(1_770_000_000, 0), UpdatedWhen: time.Unix(1_770_000_000, 0),
 	}
@@ -73,6 +78,7 @@ func TestNoticeGolden(t *testing.T) {
 		if !bytes.Equal(got.Bytes(), want) {
 			t.Errorf("%s differs from %s (-update writes it):\n%s", name, path, got.Bytes())
 		}
+		conforms(t, body)
 	}
 }
 
@@ -195,6 +201,8 @@ func TestNoticeOfTheWorst(t *testing.T) {
 			Type: airlock.Direction(worst), Audience: statemachine.Audience(worst), Decision: statemachine.Decision(worst), Recipients: people,
 			RecipientsByRole: map[string][]string{"workspace_owner": people, "workspace_researcher": people, "airlock_manager": people},
 			Files:            []airlock.FileSummary{{Name: worst, Size: 1}, {Name: "small", Size: 2}},
+			Turn:             statemachine.Turn(worst), Occasion: statemachine.Occasion(worst), Location: airlock.Location{URL: worst},
+			MustAct: slices.Repeat([]airlock.Contact{{Name: worst[:200], Email: worst[:200]}}, 1000),
 		}
 		if w := encoded(t, n); !w.Data.Request.TextsTruncated || !w.Data.Shortened || len(w.Data.To) == 0 {
 			t.Errorf("%q: %+v", piece, w.Data)
@@ -221,6 +229,10 @@ func TestNoticeAlwaysFits(t *testing.T) {
 		n.RecipientsByRole = map[string][]string{"workspace_owner": list("owner"), "airlock_manager": list("manager"), text("role"): list("other")}
 		n.Files = slices.Repeat([]airlock.FileSummary{{Name: text("file"), Size: rapid.Int64().Draw(t, "size")}},
 			rapid.SampledFrom([]int{0, 1, 100}).Draw(t, "files"))
+		n.FileCount = len(n.Files)
+		n.MustAct = slices.Repeat([]airlock.Contact{{Name: text("who"), Email: text("where")}}, rapid.SampledFrom([]int{0, 1, 200}).Draw(t, "people"))
+		n.Turn, n.Occasion = statemachine.Turn(text("turn")), statemachine.Occasion(text("occasion"))
+		n.Location.URL = text("location")
 		w := encoded(t, n)
 		if (len(w.Data.Request.Files) < len(n.Files)) != w.Data.Request.FilesTruncated {
 			t.Fatalf("%d of %d files, said so %v", len(w.Data.Request.Files), len(n.Files), w.Data.Request.FilesTruncated)
