@@ -298,7 +298,6 @@ module scan 'modules/scan.bicep' = if (malwareScanning) {
     busName: replace(names.bus, '{tre}', tre)
     logsId: monitoring.outputs.logsId
   }
-  dependsOn: [bus, platform]
 }
 
 module accounts 'modules/zone.bicep' = [for zone in zones[layout].tre: {
@@ -326,7 +325,6 @@ module accounts 'modules/zone.bicep' = [for zone in zones[layout].tre: {
     identityId: identity.id
     principalId: identity.properties.principalId
   }
-  dependsOn: [bus, platform]
 }]
 
 module notifier 'modules/notifier.bicep' = if (mailed) {

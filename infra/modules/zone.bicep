@@ -188,8 +188,8 @@ resource created 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15
   dependsOn: [grants]
 }
 
-// The result is written into the index tags of the blob as well, where it has to agree with the event. Defender leaves the
-// file where it is: the app moves it to quarantine.
+// The result is written into the index tags of the blob as well, where it has to agree with the event. Defender is not asked
+// to do anything with a file that it finds: the app moves it to quarantine.
 resource scanner 'Microsoft.Security/defenderForStorageSettings@2025-06-01' = if (scanned) {
   name: 'current'
   scope: account
@@ -201,7 +201,6 @@ resource scanner 'Microsoft.Security/defenderForStorageSettings@2025-06-01' = if
       onUpload: { isEnabled: malwareScanning, capGBPerMonth: scanCapGB }
       scanResultsEventGridTopicResourceId: malwareScanning ? scanTopicId : null
       blobScanResultsOptions: 'BlobIndexTags'
-      automatedResponse: 'None'
     }
     sensitiveDataDiscovery: { isEnabled: false }
   }

@@ -7,9 +7,11 @@ package infracheck
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"strings"
 
 	"airlock/scripts/infracheck/bicep"
@@ -71,44 +73,76 @@ func Example(template string) map[string]any {
 	return map[string]any{"treId": "tre1", "apiAudiences": []any{"00000000-0000-0000-0000-00000000a001"}}
 }
 
-// Plans deploys both templates with every combination of the choices that change what is deployed, and with the shortest
-// and the longest ids.
+// together are the choices that depend on each other.
+var together = choices{
+	{"layout", []any{"default", "compact"}},
+	{"eventDelivery", []any{"push", "queue"}},
+	{"malwareScanning", []any{true, false}},
+	{"codeDeployed", []any{false, true}},
+}
+
+// Plans deploys both templates: with every combination of the choices that depend on each other, and with each other
+// choice on its own, among them the shortest and the longest ids.
 func Plans(program *bicep.Program) ([]Plan, error) {
+	all, err := deploy(program, "main", slices.Concat(together.all(Example("main")), choices{{"privateApp", []any{true}}}.onTop(together.all(Example("main")))))
+	if err != nil {
+		return nil, err
+	}
+	workspaces, err := deploy(program, "workspace", together.all(Example("workspace")))
+	if err != nil {
+		return nil, err
+	}
+	few, err := FewPlans(program)
+	return slices.Concat(all, workspaces, few), err
+}
+
+// FewPlans deploys both templates with each choice on its own, which is enough to meet every line of them.
+func FewPlans(program *bicep.Program) ([]Plan, error) {
 	mail := map[string]any{"server": "mail.example.org", "port": "587", "username": "", "sender": "airlock@example.org",
 		"language": "en", "timeZone": "UTC", "timeZoneLabel": "UTC"}
 	login := maps.Clone(mail)
 	login["username"] = "airlock"
 	network := map[string]any{"appSubnetId": "/app", "notifierSubnetId": "/notifier", "endpointSubnetId": "/endpoints",
 		"zones": map[string]any{"blob": "/blob", "table": "", "queue": "", "namespace": "", "vault": "", "sites": ""}}
-	tre := choices{
-		{"treId", []any{"a", "tre-9_ABCDE"}},
-		{"layout", []any{"default", "compact"}},
-		{"eventDelivery", []any{"push", "queue"}},
-		{"privateApp", []any{false, true}},
-		{"plan", []any{"flex", "premium"}},
-		{"malwareScanning", []any{true, false}},
-		{"codeDeployed", []any{false, true}},
-		{"mail", []any{map[string]any{}, mail, login}},
-		{"existingNetwork", []any{map[string]any{}, network}},
-	}
-	workspace := choices{
-		{"treId", []any{"a", "tre-9_ABCDE"}},
-		{"suffix", []any{"1", "123456789"}},
-		{"layout", []any{"default", "compact"}},
-		{"eventDelivery", []any{"push", "queue"}},
-		{"malwareScanning", []any{true, false}},
-		{"codeDeployed", []any{false, true}},
-		{"endpointSubnetId", []any{"", "/subnet"}},
+	alone := map[string]choices{
+		"main": slices.Concat(together, choices{
+			{"treId", []any{"a", "tre-9_ABCDE", "ABCDEFGHIJK"}},
+			{"plan", []any{"premium"}},
+			{"mail", []any{mail, login}},
+			{"existingNetwork", []any{network}},
+			{"alwaysReady", []any{0}},
+			{"checkpointsLocked", []any{true}},
+			{"privateApp", []any{true}},
+		}),
+		"workspace": slices.Concat(together, choices{
+			{"treId", []any{"a", "ABCDEFGHIJK"}},
+			{"suffix", []any{"1", "123456789"}},
+			{"endpointSubnetId", []any{"/subnet"}},
+		}),
 	}
 	var plans []Plan
-	for template, c := range map[string]choices{"main": tre, "workspace": workspace} {
-		for _, params := range c.all(Example(template)) {
-			d, err := program.Deploy(template+".bicep", groupOf(template), params)
+	for _, template := range []string{"main", "workspace"} {
+		for _, c := range alone[template] {
+			base := Example(template)
+			base["codeDeployed"] = true
+			some, err := deploy(program, template, choices{c}.all(base))
 			if err != nil {
-				return nil, fmt.Errorf("%s with %v: %w", template, params, err)
+				return nil, err
 			}
-			plans = append(plans, Plan{template, params, d})
+			plans = append(plans, some...)
 		}
+	}
+	return plans, nil
+}
+
+func deploy(program *bicep.Program, template string, combinations []map[string]any) ([]Plan, error) {
+	var plans []Plan
+	for _, params := range combinations {
+		d, err := program.Deploy(template+".bicep", groupOf(template), params)
+		if err != nil {
+			return nil, fmt.Errorf("%s with %v: %w", template, params, err)
+		}
+		plans = append(plans, Plan{template, params, d})
 	}
 	return plans, nil
 }
@@ -120,15 +154,19 @@ func groupOf(template string) string {
 	return Group
 }
 
-// choices are the values that parameters can have.
-type choices []struct {
+// choice is a parameter with the values that it can have.
+type choice struct {
 	name   string
 	values []any
 }
 
+type choices []choice
+
 // all returns every combination on top of the given parameters.
-func (c choices) all(base map[string]any) []map[string]any {
-	combinations := []map[string]any{base}
+func (c choices) all(base map[string]any) []map[string]any { return c.onTop([]map[string]any{base}) }
+
+// onTop returns every combination on top of each of the given ones.
+func (c choices) onTop(combinations []map[string]any) []map[string]any {
 	for _, choice := range c {
 		var next []map[string]any
 		for _, params := range combinations {
@@ -141,4 +179,13 @@ func (c choices) all(base map[string]any) []map[string]any {
 		combinations = next
 	}
 	return combinations
+}
+
+// decode reads JSON that was read once already, when the templates were worked out.
+func decode[T any](raw []byte) T {
+	var value T
+	if err := json.Unmarshal(raw, &value); err != nil {
+		panic("infracheck: " + err.Error())
+	}
+	return value
 }

@@ -25,6 +25,8 @@ type Resource struct {
 	Body          map[string]any
 	File          string // of the template, with the module calls that led there
 	Line          int
+
+	symbol string
 }
 
 // Get returns what is below the keys in a resource's body, or nil.
@@ -50,6 +52,8 @@ func (r *Resource) Text(keys ...string) string {
 type Deployment struct {
 	Resources []*Resource
 	Outputs   map[string]any
+
+	uses map[string]map[string][]string // what each name in a file uses there, by the file with its module calls
 }
 
 // Of returns the resources of a type.
@@ -61,6 +65,35 @@ func (d *Deployment) Of(kind string) []*Resource {
 		}
 	}
 	return all
+}
+
+// call stands between a file and the module calls that led on from there.
+const call = " > "
+
+// Follows reports whether a resource is deployed after another: because it uses it, through other names or modules too. To
+// name what somebody else deploys ("existing") is not to use it.
+func (d *Deployment) Follows(later, earlier *Resource) bool {
+	file, at, than := common(later, earlier)
+	seen := map[string]bool{}
+	var reaches func(string) bool
+	reaches = func(name string) bool {
+		if name == than {
+			return true
+		}
+		seen[name] = true
+		return slices.ContainsFunc(d.uses[file][name], func(next string) bool { return !seen[next] && reaches(next) })
+	}
+	return at != than && reaches(at)
+}
+
+// common returns the innermost file whose declarations led to both resources, and the names of the two declarations.
+func common(a, b *Resource) (file, nameA, nameB string) {
+	pathA, pathB := append(strings.Split(a.File, call), a.symbol), append(strings.Split(b.File, call), b.symbol)
+	i := 0
+	for i < len(pathA)-2 && i < len(pathB)-2 && pathA[i+1] == pathB[i+1] {
+		i++
+	}
+	return strings.Join(pathA[:i+1], call), pathA[i+1], pathB[i+1]
 }
 
 // fault is a mistake in a template. It travels as a panic inside this package, from wherever it is found.
@@ -83,7 +116,7 @@ func (p *Program) Deploy(file, group string, params map[string]any) (d *Deployme
 			err = f
 		}
 	}()
-	d = &Deployment{}
+	d = &Deployment{uses: map[string]map[string][]string{}}
 	d.Outputs = p.run(d, file, file, group, params, fault{file: file, line: 1}).outputs
 	seen := map[string]bool{}
 	for _, r := range d.Resources {
@@ -106,6 +139,8 @@ type frame struct {
 	params     map[string]any
 	values     map[string]any // what was worked out already: variables, resources, modules
 	working    map[string]bool
+	stack      []string // names that are being worked out
+	uses       map[string][]string
 }
 
 // called is a module that was run.
@@ -124,6 +159,10 @@ func (p *Program) run(d *Deployment, name, trail, group string, given map[string
 		panic(at)
 	}
 	f := &frame{program: p, deployment: d, file: file, trail: trail, group: group, params: map[string]any{}, values: map[string]any{}, working: map[string]bool{}}
+	if d.uses[trail] == nil {
+		d.uses[trail] = map[string][]string{}
+	}
+	f.uses = d.uses[trail]
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		if file.Params[key] == nil {
 			at.text = fmt.Sprintf("%s has no parameter %s", name, key)
@@ -205,10 +244,12 @@ func (f *frame) begin(symbol string, line int) {
 		f.fail(line, "%s depends on itself", symbol)
 	}
 	f.working[symbol] = true
+	f.stack = append(f.stack, symbol)
 }
 
 func (f *frame) finish(symbol string, v any) {
 	delete(f.working, symbol)
+	f.stack = f.stack[:len(f.stack)-1]
 	f.values[symbol] = v
 }
 
@@ -245,12 +286,12 @@ func (f *frame) call(d *declaration, body map[string]any) any {
 		f.fail(d.line, "the name of the deployment %v is not known before, or is longer than 64", body["name"])
 	}
 	params, _ := body["params"].(map[string]any)
-	return f.program.run(f.deployment, relative(f.file.Name, d.kind), f.trail+" > "+d.symbol, group, params,
+	return f.program.run(f.deployment, relative(f.file.Name, d.kind), f.trail+call+d.symbol, group, params,
 		fault{file: f.trail, line: d.line})
 }
 
 func (f *frame) make(d *declaration, body map[string]any) any {
-	r := &Resource{Type: d.kind, Version: d.version, Group: f.group, File: f.trail, Line: d.line}
+	r := &Resource{Type: d.kind, Version: d.version, Group: f.group, File: f.trail, Line: d.line, symbol: d.symbol}
 	name, ok := body["name"].(string)
 	if !ok || strings.Contains(name, "«") {
 		f.fail(d.line, "the name of %s is not known before the deployment: %v", d.symbol, body["name"])

@@ -108,6 +108,10 @@ func (f *frame) lookup(n *node, locals map[string]any) any {
 	if v, ok := locals[name]; ok {
 		return v
 	}
+	if len(f.stack) > 0 {
+		user := f.stack[len(f.stack)-1]
+		f.uses[user] = append(f.uses[user], name)
+	}
 	if v, ok := f.params[name]; ok {
 		return v
 	}

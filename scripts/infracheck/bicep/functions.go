@@ -20,8 +20,8 @@ const (
 // function works out a call. An argument that is unknown makes the result of a text function unknown.
 func (f *frame) function(n *node, locals map[string]any) any {
 	callee := n.children[0]
-	if callee.kind != "identifier" {
-		f.fail(n.line, "this call is not supported")
+	if callee.kind == "member_expression" { // something that Azure is asked, such as account.listKeys()
+		return Unknown(callee.last().text + "()")
 	}
 	var args []any
 	for _, a := range arguments(n) {
