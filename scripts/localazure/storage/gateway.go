@@ -28,6 +28,7 @@ type gateway struct {
 	blobAddr, tableAddr string // Azurite's
 	events              *raiser
 	deleted             *tombstones
+	requests            *counters
 	log                 func(string)
 	proxy               *httputil.ReverseProxy
 }
@@ -43,7 +44,9 @@ type exchange struct {
 type exchangeKey struct{}
 
 func newGateway(a addressing, child *azurite, transport http.RoundTripper, events *raiser, deleted *tombstones, logLine func(string)) *gateway {
-	g := &gateway{addressing: a, blobAddr: child.blobAddr, tableAddr: child.tableAddr, events: events, deleted: deleted, log: logLine}
+	g := &gateway{
+		addressing: a, blobAddr: child.blobAddr, tableAddr: child.tableAddr, events: events, deleted: deleted, requests: newCounters(), log: logLine,
+	}
 	g.proxy = &httputil.ReverseProxy{
 		Transport:      transport,
 		Rewrite:        g.rewrite,
@@ -74,10 +77,11 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if x.svc == blobService {
 		x.res, _ = parseResource(x.path)
 		x.api = writeAPI(r, x.res)
-		if r.Method == http.MethodPut && isContainerRequest(r, x.res) && g.deleted.has(x.res.account, x.res.container) {
-			writeError(w, r, http.StatusConflict, "ContainerBeingDeleted", "The specified container is being deleted. Try operation later.")
-			return
-		}
+	}
+	g.requests.add(r, operation(r, x))
+	if r.Method == http.MethodPut && isContainerRequest(r, x.res) && g.deleted.has(x.res.account, x.res.container) {
+		writeError(w, r, http.StatusConflict, "ContainerBeingDeleted", "The specified container is being deleted. Try operation later.")
+		return
 	}
 	g.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 }

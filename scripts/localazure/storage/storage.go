@@ -77,6 +77,7 @@ type Storage struct {
 	plainAddr string
 	tlsAddr   string
 	servers   []*http.Server
+	requests  *counters
 
 	life  sync.Mutex // held while the child is started or stopped
 	child *azurite
@@ -170,6 +171,7 @@ func (s *Storage) listen(o Options) error {
 	_, plainPort, _ := net.SplitHostPort(s.plainAddr)
 	g := newGateway(addressing{suffix: s.suffix, tlsPort: tlsPort, plainPort: plainPort}, s.child, s.transport,
 		newRaiser(s.suffix, o.Now, s.head, o.Events), newTombstones(o.DeletedFor, o.Now), o.Log)
+	s.requests = g.requests
 
 	// Azure Storage speaks HTTP/1.1 only, and so does Azurite.
 	var http1 http.Protocols
