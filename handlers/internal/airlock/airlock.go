@@ -114,6 +114,9 @@ type Request struct {
 	Tries     int                     `json:"tries,omitempty"`     // consecutive failures of owed work
 	LastError string                  `json:"lastError,omitempty"` // of owed work, for operators
 
+	Gone      []statemachine.Spot `json:"gone,omitempty"`     // containers that were deleted, and will be once more
+	GoneAgain time.Time           `json:"goneAgain,omitzero"` // when
+
 	RecordSeq  int    `json:"recordSeq"` // sequence number of the last audit record
 	RecordHash string `json:"recordHash"`
 
@@ -165,6 +168,12 @@ func (r Request) Zone() statemachine.Zone {
 // Spot returns the place of the request's data in its present round.
 func (r Request) Spot() statemachine.Spot {
 	return statemachine.Spot{Zone: r.Zone(), Round: r.Round}
+}
+
+// Busy reports whether the system has something to do for the request, now or later: without it nothing here goes on.
+func (r Request) Busy() bool {
+	status, _ := statemachine.Of(r.Status)
+	return len(r.Owed) > 0 || len(r.Untold) > 0 || !status.Rests()
 }
 
 // Approvals counts the approving reviews of the present round.

@@ -2,7 +2,6 @@ package airlock
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -22,6 +21,7 @@ const (
 	RuleManifest Rule = "manifest" // what is stored is what was sealed, and what people decided about
 	RuleVerdict  Rule = "verdict"  // what passed the gates is clean, where scanning is on
 	RuleZone     Rule = "zone"     // data is where the status says, and nowhere else
+	RuleOrphan   Rule = "orphan"   // every container belongs to a request
 	RuleOwed     Rule = "owed"     // work that is owed is done in time
 	RuleNotice   Rule = "notice"   // every notice is published, or kept until it is
 	RuleIndex    Rule = "index"    // every list shows every request exactly where it belongs
@@ -33,6 +33,7 @@ type Violation struct {
 	Rule      Rule   `json:"rule"`
 	Workspace string `json:"workspaceId,omitempty"` // empty: a container that no workspace knows
 	Request   string `json:"requestId,omitempty"`   // empty: of the workspace itself
+	Container string `json:"container,omitempty"`   // account and name, where it is about one that should not be there
 	Detail    string `json:"detail"`                // for operators; holds no file's name
 }
 
@@ -43,8 +44,7 @@ func (v Violation) String() string {
 
 // Containers lists the containers of an account: what Zones has no need of, and finding those that belong to nobody has.
 type Containers interface {
-	// Containers yields the names, in any order. The last pair holds the error, if any. An account without containers,
-	// or that does not exist, yields nothing.
+	// Containers yields the names, in any order, page by page. The last pair holds the error, if any.
 	Containers(ctx context.Context, account string) iter.Seq2[string, error]
 }
 
@@ -57,6 +57,7 @@ type Checker struct {
 	Layout Layout
 
 	Containers Containers               // nil: containers that belong to nobody are not looked for
+	Looked     func(Request)            // told of every request as it was when it was checked; may be nil
 	Published  func(notice string) bool // whether a notice with this id was ever published; nil: not known
 	Deadline   time.Time                // work that was due at this time and is still owed is a violation; zero: none is
 }
@@ -80,6 +81,9 @@ func (c Checker) Request(ctx context.Context, workspace, id string) ([]Violation
 			return nil, fmt.Errorf("check %s: %w", id, err)
 		}
 		if again.ETag == r.ETag {
+			if c.Looked != nil {
+				c.Looked(r)
+			}
 			return k.found, nil
 		}
 	}
@@ -98,7 +102,7 @@ type check struct {
 }
 
 func (k *check) broken(rule Rule, format string, args ...any) {
-	k.found = append(k.found, Violation{rule, k.r.WorkspaceID, k.r.ID, fmt.Sprintf(format, args...)})
+	k.found = append(k.found, Violation{Rule: rule, Workspace: k.r.WorkspaceID, Request: k.r.ID, Detail: fmt.Sprintf(format, args...)})
 }
 
 // run makes every check of one request. It fails where something cannot be read.
@@ -156,8 +160,7 @@ func zones() []statemachine.Zone {
 // owed: whatever the system owes is done some time, and a request that rests owes nothing.
 func (k *check) owed() {
 	r := k.r
-	status, _ := statemachine.Of(r.Status)
-	busy := len(r.Owed) > 0 || len(r.Untold) > 0 || !status.Rests()
+	busy := r.Busy()
 	switch {
 	case busy && r.Due.IsZero():
 		k.broken(RuleOwed, "%s owes %v and %d notices, and will never be looked at", r.Status, r.Owed, len(r.Untold))
@@ -205,31 +208,4 @@ func (k *check) verdicts() {
 	if k.trail.blocked && malicious == 0 {
 		k.broken(RuleVerdict, "it was blocked, and no file of round %d is malicious", k.r.Round)
 	}
-}
-
-// Workspace checks the settings of a workspace, every request of it, its lists, and the containers that belong to
-// none. What cannot be read is left out and reported in the error.
-func (c Checker) Workspace(ctx context.Context, workspace string) ([]Violation, error) {
-	w := &workspaceCheck{Checker: c, id: workspace}
-	if err := w.checkSettings(ctx); err != nil {
-		return nil, fmt.Errorf("check workspace %s: %w", workspace, err)
-	}
-	if err := w.checkLists(ctx); err != nil {
-		return nil, fmt.Errorf("check workspace %s: %w", workspace, err)
-	}
-	var errs []error
-	for _, id := range w.order {
-		found, err := c.Request(ctx, workspace, id)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		w.found = append(w.found, found...)
-	}
-	if c.Containers != nil {
-		errs = append(errs, w.checkContainers(ctx))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return w.found, fmt.Errorf("check workspace %s: %w", workspace, err)
-	}
-	return w.found, nil
 }

@@ -238,7 +238,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		{name: "a container of a later round", rule: airlock.RuleZone, spoil: func(w *world, r airlock.Request) error {
 			return w.zones.Open(context.Background(), w.place(r, sm.Intake, 7))
 		}},
-		{name: "a container of no request", rule: airlock.RuleZone, spoil: func(w *world, r airlock.Request) error {
+		{name: "a container of no request", rule: airlock.RuleOrphan, spoil: func(w *world, r airlock.Request) error {
 			r.ID = "00000000-0000-7000-8000-000000000000"
 			return w.zones.Open(context.Background(), w.place(r, sm.Intake, 1))
 		}},
@@ -248,6 +248,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			w.now = w.now.Add(time.Hour) // the settings were there before
 			r := w.submitted(airlock.Import, "1,2,3")
 			w.want(w.do(w.Review(t.Context(), manager, ws, r.ID, approve())), sm.Approved)
+			w.later(time.Hour) // what was deleted was deleted again
 			b := &bent{Store: w.store}
 			if test.bend != nil {
 				test.bend(b)

@@ -10,6 +10,62 @@ import (
 	"airlock/statemachine"
 )
 
+// Everything checks every workspace, and the containers that belong to none. What cannot be read is left out and reported
+// in the error.
+func (c Checker) Everything(ctx context.Context) ([]Violation, error) {
+	var found []Violation
+	var errs []error
+	where := &containerCheck{Checker: c, settings: map[string]Settings{}}
+	for cursor := ""; ; {
+		workspaces, next, err := c.Store.Workspaces(ctx, MaxPage, cursor)
+		if err != nil {
+			return found, fmt.Errorf("check: list workspaces: %w", errors.Join(append(errs, err)...))
+		}
+		for _, id := range workspaces {
+			more, err := c.inside(ctx, id)
+			found = append(found, more...)
+			if err == nil {
+				err = where.add(ctx, id)
+			}
+			errs = append(errs, err)
+		}
+		if cursor = next; cursor == "" {
+			break
+		}
+	}
+	errs = append(errs, where.run(ctx))
+	return append(found, where.found...), errors.Join(errs...)
+}
+
+// Workspace checks the settings of a workspace, every request of it, its lists, and the containers in its accounts that
+// belong to it or to none. What cannot be read is left out and reported in the error.
+func (c Checker) Workspace(ctx context.Context, workspace string) ([]Violation, error) {
+	found, err := c.inside(ctx, workspace)
+	where := &containerCheck{Checker: c, only: workspace, settings: map[string]Settings{}}
+	if err := errors.Join(err, where.add(ctx, workspace), where.run(ctx)); err != nil {
+		return append(found, where.found...), fmt.Errorf("check workspace %s: %w", workspace, err)
+	}
+	return append(found, where.found...), nil
+}
+
+// inside checks a workspace without the containers that nothing in it leads to.
+func (c Checker) inside(ctx context.Context, workspace string) ([]Violation, error) {
+	w := &workspaceCheck{Checker: c, id: workspace}
+	if err := errors.Join(w.checkSettings(ctx), w.checkLists(ctx)); err != nil {
+		return w.found, err
+	}
+	var errs []error
+	for _, id := range w.order {
+		found, err := c.Request(ctx, workspace, id)
+		w.found = append(w.found, found...)
+		if errors.Is(err, ErrNotFound) {
+			err = nil // it is in a list and not stored, which is known by now
+		}
+		errs = append(errs, err)
+	}
+	return w.found, errors.Join(errs...)
+}
+
 // workspaceCheck is the look at a workspace.
 type workspaceCheck struct {
 	Checker
@@ -28,7 +84,7 @@ type list struct {
 }
 
 func (w *workspaceCheck) broken(rule Rule, request, format string, args ...any) {
-	w.found = append(w.found, Violation{rule, w.id, request, fmt.Sprintf(format, args...)})
+	w.found = append(w.found, Violation{Rule: rule, Workspace: w.id, Request: request, Detail: fmt.Sprintf(format, args...)})
 }
 
 // checkSettings: the settings are the last that their trail tells of.
@@ -185,65 +241,6 @@ func (w *workspaceCheck) checkListed(ctx context.Context, id string, due map[str
 		return fmt.Errorf("workspace of %s: %w", id, err)
 	} else if found != w.id {
 		w.broken(RuleIndex, id, "its id leads to the workspace %q", found)
-	}
-	return nil
-}
-
-// checkContainers: every container in the workspace's accounts belongs to a request that has a use for it. Containers
-// of other workspaces are left to them, those whose names hold no request's id to others altogether.
-func (w *workspaceCheck) checkContainers(ctx context.Context) error {
-	layout := w.Layout.With(w.settings.Layout)
-	var accounts []string
-	for _, d := range Directions() {
-		for _, zone := range zones() {
-			p, err := layout.Place(d, w.TRE, w.settings.Suffix, "", statemachine.Spot{Zone: zone, Round: 1})
-			if err != nil {
-				return err
-			}
-			if at, known := slices.BinarySearch(accounts, p.Account); !known {
-				accounts = slices.Insert(accounts, at, p.Account)
-			}
-		}
-	}
-	for _, account := range accounts {
-		for name, err := range w.Containers.Containers(ctx, account) {
-			if err != nil {
-				return fmt.Errorf("containers of %s: %w", account, err)
-			}
-			if err := w.checkContainer(ctx, layout, Place{account, name}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (w *workspaceCheck) checkContainer(ctx context.Context, layout Layout, p Place) error {
-	id := RequestID(p.Container)
-	if id == "" {
-		return nil
-	}
-	workspace, err := w.Store.Workspace(ctx, id)
-	if errors.Is(err, ErrNotFound) {
-		w.found = append(w.found, Violation{RuleZone, "", id, fmt.Sprintf("the container %s/%s belongs to no request", p.Account, p.Container)})
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("workspace of %s: %w", id, err)
-	}
-	if workspace != w.id {
-		return nil
-	}
-	r, err := w.Store.Request(ctx, w.id, id)
-	if errors.Is(err, ErrNotFound) {
-		w.broken(RuleZone, id, "there is a container %s/%s, and the request was never stored", p.Account, p.Container)
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read %s: %w", id, err)
-	}
-	if _, ok := layout.Spot(r.Type, w.TRE, w.settings.Suffix, id, r.Round, p); !ok {
-		w.broken(RuleZone, id, "the container %s/%s is none of its zones", p.Account, p.Container)
 	}
 	return nil
 }

@@ -20,7 +20,10 @@ import (
 	"airlock/scripts/localazure/storage"
 )
 
-var _ airlock.Zones = (*blobzone.Zones)(nil)
+var (
+	_ airlock.Zones      = (*blobzone.Zones)(nil)
+	_ airlock.Containers = (*blobzone.Zones)(nil)
+)
 
 var accounts = [2]string{"stalimextre", "stalimiptre"}
 
@@ -115,4 +118,35 @@ func TestContract(t *testing.T) {
 			},
 		}
 	})
+}
+
+func TestContainersInPages(t *testing.T) {
+	z := connect(t, func(o *blobzone.Options) { o.PageSize = 2 })
+	const many = 5
+	made := map[string]int{}
+	for i := range many {
+		p := airlock.Place{Account: accounts[1], Container: fmt.Sprintf("paged-%d", i)}
+		if err := z.Open(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := z.Erase(context.Background(), p); err != nil {
+				t.Error(err)
+			}
+		})
+		made[p.Container] = 0
+	}
+	for name, err := range z.Containers(t.Context(), accounts[1]) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ours := made[name]; ours {
+			made[name]++
+		}
+	}
+	for name, times := range made {
+		if times != 1 {
+			t.Errorf("%s is listed %d times", name, times)
+		}
+	}
 }

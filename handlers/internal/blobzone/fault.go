@@ -28,8 +28,11 @@ func explain(ctx context.Context, op string, p airlock.Place, err error, means m
 		return nil
 	}
 	place := "a container"
-	if checkPlace(p) == nil {
+	switch {
+	case checkPlace(p) == nil:
 		place = p.Account + "/" + p.Container
+	case p.Container == "" && accountName.MatchString(p.Account):
+		place = p.Account
 	}
 	var wrong mistake
 	var answer *azcore.ResponseError

@@ -19,7 +19,10 @@ import (
 
 // Fixture is a storage to test, and what the suite needs to play everybody else.
 type Fixture struct {
-	Zones airlock.Zones
+	Zones interface {
+		airlock.Zones
+		airlock.Containers
+	}
 
 	// Accounts are two that exist.
 	Accounts [2]string
@@ -55,6 +58,9 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"EraseTakesAll", eraseTakesAll},
 		{"RemoveIsIdempotent", removeIsIdempotent},
 		{"PingAnswers", pingAnswers},
+		{"ContainersOfAnAccount", containersOfAnAccount},
+		{"ContainersStopsWhenAsked", containersStopsWhenAsked},
+		{"ContainersFails", containersFails},
 		{"ListEmpty", listEmpty},
 		{"ListAbsent", listAbsent},
 		{"ListOrder", listOrder},
