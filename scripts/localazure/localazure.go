@@ -73,6 +73,7 @@ type Azure struct {
 
 	Workspaces []Workspace
 	settings   map[string]string
+	handler    string // path of the program
 	scanner    atomic.Pointer[defender.Scanner]
 	temporary  string
 	stops      []func()
@@ -237,18 +238,14 @@ func (a *Azure) startHost(ctx context.Context, o Options, log zerolog.Logger, re
 			return err
 		}
 	}
-	a.settings = a.handlerSettings(o)
-	env := make([]string, 0, len(a.settings))
-	for name, value := range a.settings {
-		env = append(env, name+"="+value)
-	}
+	a.settings, a.handler = a.handlerSettings(o), filepath.Join(dist, "handler")
 	timers := map[string]time.Duration{}
 	if o.Sweep != 0 {
 		timers["Sweep"] = o.Sweep
 	}
 	var err error
 	a.Host, err = funchost.Start(ctx, funchost.Options{
-		ScriptRoot: dist, Env: env, Timers: timers, RestartLimit: o.RestartLimit, Console: o.Console,
+		ScriptRoot: dist, Env: a.environment(), Timers: timers, RestartLimit: o.RestartLimit, Console: o.Console,
 		Log: log.With().Str("part", "funchost").Logger(),
 	})
 	if err != nil {
@@ -256,6 +253,23 @@ func (a *Azure) startHost(ctx context.Context, o Options, log zerolog.Logger, re
 	}
 	a.onStop(a.Host.Stop)
 	return nil
+}
+
+// environment is the app settings as a process gets them.
+func (a *Azure) environment() []string {
+	env := make([]string, 0, len(a.settings))
+	for name, value := range a.settings {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// Command is the handler's program with the app's settings and nothing else of an environment, to be run beside the app
+// as operators run its commands.
+func (a *Azure) Command(ctx context.Context, arguments ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, a.handler, arguments...)
+	command.Env = a.environment()
+	return command
 }
 
 // Package runs scripts/package for the machine that it runs on.
