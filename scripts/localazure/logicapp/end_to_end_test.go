@@ -166,12 +166,12 @@ func TestTopicToMailbox(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, m := range b.box.Mails() {
-		if len(m.To) != 1 || m.From != "airlock@tre.example" || m.Text != "" || !strings.Contains(m.HTML, "is in review.") {
+		if len(m.To) != 1 || m.From != "airlock@tre.example" || m.Text != "" || !strings.Contains(m.HTML, "was submitted.") {
 			t.Fatalf("%+v", m)
 		}
 		seen[m.To[0]+" "+m.Subject] = true
 	}
-	if len(seen) != 2*n || !seen["r7@tre.example In review: Request 7 – über"] {
+	if len(seen) != 2*n || !seen["r7@tre.example Submitted: Request 7 – über"] {
 		t.Errorf("%d different mails: %v", len(seen), seen)
 	}
 	if strings.Contains(b.log.String(), "@tre.example") || strings.Contains(b.log.String(), "Request 7") {

@@ -90,26 +90,41 @@ func notifier(parameters map[string]any) Options {
 	return Options{Dir: notifierDir, Workflow: "AirlockNotifier", Settings: notifierSettings(), Parameters: parameters}
 }
 
-// notice is a message as the service publishes it, changed by edit.
-func notice(t *testing.T, edit func(data, request map[string]any)) any {
+// messageDir holds what the airlock itself has sent, one message of each kind.
+const messageDir = "../../../handlers/internal/busqueue/testdata/messages"
+
+// kind is what a message tells, and whom: the name of its file.
+type kind struct{ situation, audience string }
+
+func (k kind) String() string { return k.situation + "-" + k.audience }
+
+// kinds are the messages that there are.
+func kinds(t *testing.T) []kind {
 	t.Helper()
-	const text = `{"id": "0198c0de-0000-7000-8000-00000000000a-3-1", "eventType": "airlockNotification", "dataVersion": "4.0",
-	 "subject": "0198c0de-0000-7000-8000-00000000000a/airlockNotification", "eventTime": "2026-07-01T09:30:05Z",
-	 "topic": "airlock-notifications", "metadataVersion": "1",
-	 "data": {"event_type": "status_changed",
-	  "recipient_emails_by_role": {"workspace_owner": ["olga@tre.example"], "workspace_researcher": ["rita@tre.example"],
-	   "airlock_manager": ["mara@tre.example", "milo@tre.example"]},
-	  "request": {"id": "0198c0de-0000-7000-8000-00000000000a", "created_when": 1782896405.25,
-	   "created_by": {"name": "Rita Researcher", "email": "rita@tre.example"}, "updated_when": 1782898205.5,
-	   "updated_by": {"name": "Mara Manager", "email": "mara@tre.example"}, "request_type": "export",
-	   "files": [{"name": "results/table 1.csv", "size": 4096}, {"name": "figure.png", "size": 70000}], "status": "in_review",
-	   "business_justification": "Needed for the paper.", "title": "Results of wave 3", "status_message": null,
-	   "previous_status": "submitted", "round": 1, "decision": null, "decision_explanation": null,
-	   "link": "https://airlock.example/workspaces/w1/requests/0198c0de-0000-7000-8000-00000000000a"},
-	  "workspace": {"id": "w1", "display_name": "Asthma cohort", "description": "A study"},
-	  "audience": "requester", "recipients": ["rita@tre.example"]}}`
+	files, err := filepath.Glob(filepath.Join(messageDir, "*.json"))
+	if err != nil || len(files) < 15 {
+		t.Fatalf("%d messages (%v)", len(files), err)
+	}
+	var all []kind
+	for _, f := range files {
+		situation, audience, _ := strings.Cut(strings.TrimSuffix(filepath.Base(f), ".json"), "-")
+		all = append(all, kind{situation, audience})
+	}
+	return all
+}
+
+// sent is a message as the service publishes it, changed by edit, if any.
+func sent(t *testing.T, k kind, edit func(data, request map[string]any)) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(messageDir, k.String()+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if edit == nil {
+		return string(text)
+	}
 	var m map[string]any
-	if err := json.Unmarshal([]byte(text), &m); err != nil {
+	if err := json.Unmarshal(text, &m); err != nil {
 		t.Fatal(err)
 	}
 	data := m["data"].(map[string]any)
@@ -122,74 +137,67 @@ func notice(t *testing.T, edit func(data, request map[string]any)) any {
 	return string(encoded)
 }
 
-var audiences = []string{"requester", "reviewers", "owners", "operators"}
-
-// situations are the statuses, and what else a mail tells apart, with what the service sends along.
-var situations = []struct {
-	name string
-	edit func(request map[string]any)
-}{
-	{"draft", func(r map[string]any) { r["status"], r["previous_status"] = "draft", nil }},
-	{"returned", func(r map[string]any) {
-		r["status"], r["previous_status"], r["round"] = "draft", "in_review", 2
-		r["decision"], r["decision_explanation"] = "changes_requested", "Table 1 has cells with counts below ten.\nPlease round them."
-	}},
-	{"unsealed", func(r map[string]any) {
-		r["status"], r["previous_status"], r["round"] = "draft", "submitted", 2
-		r["status_message"] = "The file figure.png changed while it was being sealed."
-	}},
-	{"submitted", func(r map[string]any) { r["status"], r["previous_status"] = "submitted", "draft" }},
-	{"in_review", func(map[string]any) {}},
-	{"approval_in_progress", func(r map[string]any) { r["status"], r["decision"] = "approval_in_progress", "approved" }},
-	{"approved", func(r map[string]any) {
-		r["status"], r["decision"], r["decision_explanation"] = "approved", "approved", "Good work."
-	}},
-	{"rejection_in_progress", func(r map[string]any) { r["status"], r["decision"] = "rejection_in_progress", "rejected" }},
-	{"rejected", func(r map[string]any) {
-		r["status"], r["decision"], r["decision_explanation"] = "rejected", "rejected", "Row level data must not leave."
-	}},
-	{"blocking_in_progress", func(r map[string]any) { r["status"] = "blocking_in_progress" }},
-	{"blocked_by_scan", func(r map[string]any) {
-		r["status"], r["status_message"] = "blocked_by_scan", "A threat was found in 1 of 2 files."
-	}},
-	{"cancelled", func(r map[string]any) { r["status"] = "cancelled" }},
-	{"failed", func(r map[string]any) {
-		r["status"], r["status_message"] = "failed", "The scanner did not answer within 30 minutes."
-	}},
-	{"revoked", func(r map[string]any) {
-		r["status"], r["decision"], r["decision_explanation"] = "revoked", "revoked", "Released by mistake."
-	}},
-	{"unknown", func(r map[string]any) { r["status"] = "frozen" }},
+// notice is a message to the requester, changed by edit.
+func notice(t *testing.T, edit func(data, request map[string]any)) any {
+	t.Helper()
+	return sent(t, kind{"submitted", "requester"}, edit)
 }
 
-func TestMailsOfEverySituation(t *testing.T) {
-	for _, s := range situations {
-		t.Run(s.name, func(t *testing.T) {
-			var got strings.Builder
-			for _, audience := range audiences {
-				edit := func(data, request map[string]any) {
-					data["audience"] = audience
-					s.edit(request)
+// TestMailsOfEveryMessage writes what people would read for each kind of message, and for one of a status that is not known.
+func TestMailsOfEveryMessage(t *testing.T) {
+	all := map[string]string{"unknown": sent(t, kind{"submitted", "requester"}, func(_, request map[string]any) { request["status"] = "frozen" })}
+	for _, k := range kinds(t) {
+		all[k.String()] = sent(t, k, nil)
+	}
+	for name, message := range all {
+		t.Run(name, func(t *testing.T) {
+			var subject any
+			var bodies []string
+			for _, format := range []string{"text", "html"} {
+				var r recorder
+				result := r.run(t, notifier(map[string]any{"mailFormat": format}), message)
+				if result.Status != workflow.Succeeded || len(r.mails) == 0 || !slices.Equal(r.settled, []string{"completeTopicMessageV2"}) {
+					t.Fatalf("run %s (%v), %d mails, settled %v", result.Status, result.Err, len(r.mails), r.settled)
 				}
-				var bodies []string
-				var subject any
-				for _, format := range []string{"text", "html"} {
-					var r recorder
-					result := r.run(t, notifier(map[string]any{"mailFormat": format}), notice(t, edit))
-					if result.Status != workflow.Succeeded || len(r.mails) != 1 || !slices.Equal(r.settled, []string{"completeTopicMessageV2"}) {
-						t.Fatalf("%s: run %s (%v), %d mails, settled %v", audience, result.Status, result.Err, len(r.mails), r.settled)
-					}
-					m := r.mails[0]
-					if m["isHTML"] != (format == "html") {
-						t.Errorf("isHTML is %v for %s", m["isHTML"], format)
-					}
-					subject = m["subject"]
-					bodies = append(bodies, m["body"].(string))
+				m := r.mails[0]
+				if m["isHTML"] != (format == "html") {
+					t.Errorf("isHTML is %v for %s", m["isHTML"], format)
 				}
-				fmt.Fprintf(&got, "======== %s\nSubject: %s\n-------- text\n%s\n-------- html\n%s\n", audience, subject, bodies[0], bodies[1])
+				subject = m["subject"]
+				bodies = append(bodies, m["body"].(string))
 			}
-			compare(t, filepath.Join("testdata", "mails", s.name+".txt"), got.String())
+			compare(t, filepath.Join("testdata", "mails", name+".txt"),
+				fmt.Sprintf("Subject: %s\n-------- text\n%s\n-------- html\n%s\n", subject, bodies[0], bodies[1]))
 		})
+	}
+}
+
+// TestEverySituationHasItsWords: no message is told in the words for what is not known, and no words are for nothing.
+func TestEverySituationHasItsWords(t *testing.T) {
+	parameters, err := readParameters(filepath.Join(notifierDir, "parameters.json"), notifierSettings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	situations := parameters["texts"].(map[string]any)["en"].(map[string]any)["situations"].(map[string]any)
+	used := map[string]bool{"other default": true}
+	for _, k := range kinds(t) {
+		words, ok := situations[k.situation].(map[string]any)
+		if !ok {
+			t.Errorf("there are no words for %s", k)
+			continue
+		}
+		used[k.situation+" "+k.audience] = true
+		if next, _ := words["next"].(map[string]any); k.audience != "requester" && next[k.audience] == nil {
+			t.Errorf("%s: the %s are not told what to do", k, k.audience)
+		}
+	}
+	for name, words := range situations {
+		next, _ := words.(map[string]any)["next"].(map[string]any)
+		for audience := range next {
+			if !used[name+" "+audience] {
+				t.Errorf("nobody reads the words for %s, %s", name, audience)
+			}
+		}
 	}
 }
 
@@ -214,8 +222,8 @@ var leftover = regexp.MustCompile(`[@{}]\{|\{[a-z]+\}`)
 
 func TestMailsHaveNoLeftovers(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "mails", "*.txt"))
-	if err != nil || len(files) != len(situations) {
-		t.Fatalf("%d snapshots for %d situations (%v)", len(files), len(situations), err)
+	if n := len(kinds(t)) + 1; err != nil || len(files) != n {
+		t.Fatalf("%d snapshots for %d messages (%v)", len(files), n, err)
 	}
 	for _, f := range files {
 		data, err := os.ReadFile(f)
