@@ -63,6 +63,9 @@ func (k *check) spots() (may, must map[statemachine.Spot]bool) {
 		}
 	}
 	use(r.Zone())
+	for _, spot := range r.Gone { // a worker that came late may have made it again
+		may[spot] = true
+	}
 	made := true // what the status names is complete
 	for _, t := range r.Owed {
 		may[t.From], may[t.To] = true, true

@@ -254,7 +254,7 @@ func (p *play) rest() {
 		}
 		if !slices.ContainsFunc(page.Requests, func(r airlock.Request) bool {
 			status, _ := sm.Of(r.Status)
-			return !status.Rests() || len(r.Owed) > 0 || len(r.Untold) > 0 || r.Tries > 0 || !r.Due.IsZero() && !r.Due.After(p.now)
+			return !status.Rests() || len(r.Owed) > 0 || len(r.Untold) > 0 || len(r.Gone) > 0 || r.Tries > 0 || !r.Due.IsZero() && !r.Due.After(p.now)
 		}) {
 			return
 		}

@@ -159,6 +159,33 @@ func TestAWorkerThatComesLateDestroysNothing(t *testing.T) {
 	}
 }
 
+// A worker that was held up before it made a container made it after the request was cancelled and the container deleted:
+// it stayed for good, and an old link could fill it.
+func TestAContainerThatIsMadeTooLateDoesNotStay(t *testing.T) {
+	w := newWorld(t)
+	w.onWrite = func(write string) effect {
+		if write == "Open" {
+			w.onWrite = nil
+			page, err := w.store.Requests(t.Context(), airlock.Query{Workspace: ws, Order: airlock.NewestFirst, Limit: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.want(w.do(w.Cancel(t.Context(), owner, ws, page.Requests[0].ID)), sm.Cancelled)
+		}
+		return passes
+	}
+	r := w.create(researcher, airlock.Import)
+	intake := w.place(r, sm.Intake, 1)
+	if _, ok := w.zones.Blobs(intake); !ok {
+		t.Fatal("nobody was late")
+	}
+	w.later(w.Timing.Invocation)
+	if _, ok := w.zones.Blobs(intake); ok {
+		t.Error("the container stays")
+	}
+	w.want(w.read(r.ID), sm.Cancelled)
+}
+
 // noSettings is a store that cannot read settings.
 type noSettings struct{ airlock.Store }
 

@@ -104,7 +104,7 @@ func (l *look) work(ctx context.Context) (outcome, error) {
 	case l.idle():
 		return outcome{event: statemachine.EventExpire, text: "The draft was not used for a long time and has expired."}, nil
 	default:
-		return outcome{done: true}, nil
+		return outcome{done: true}, l.eraseAgain(ctx)
 	}
 }
 
@@ -128,7 +128,11 @@ func (l *look) task(ctx context.Context, t statemachine.Task) (outcome, error) {
 	case statemachine.KindOpen:
 		return l.container(ctx, t.To, l.s.Zones.Open)
 	case statemachine.KindErase:
-		return l.container(ctx, t.From, l.s.Zones.Erase)
+		out, err := l.container(ctx, t.From, l.s.Zones.Erase)
+		if err == nil {
+			l.gone(t.From)
+		}
+		return out, err
 	case statemachine.KindSeal:
 		return l.seal(ctx, t)
 	case statemachine.KindGates:
@@ -191,7 +195,7 @@ func (l *look) fire(ctx context.Context, out outcome) error {
 func (l *look) saveProgress(ctx context.Context, well bool) error {
 	a := &l.after
 	progress := len(a.Owed) != len(l.before.Owed) || len(a.Untold) != len(l.before.Untold) || len(l.dirty) > 0 ||
-		!a.SealedAt.Equal(l.before.SealedAt) || well && a.Tries > 0
+		!a.SealedAt.Equal(l.before.SealedAt) || len(a.Gone) != len(l.before.Gone) || well && a.Tries > 0
 	looked := !a.Due.IsZero() && !a.Due.After(l.s.Now())
 	if !progress && !looked {
 		return nil

@@ -52,6 +52,7 @@ type Timing struct {
 	SettingsCache time.Duration // how stale a workspace's settings may be
 	CopyPoll      time.Duration // how often a copy on its way is looked at, where no event tells of its end
 	TaskTime      time.Duration // longest time for one piece of owed work in one invocation
+	Invocation    time.Duration // longest time that an invocation can be at work, however late it is
 }
 
 // DefaultTiming is for production.
@@ -59,7 +60,7 @@ func DefaultTiming() Timing {
 	return Timing{
 		LinkLifetime: time.Hour, CopyDeadline: 24 * time.Hour, ScanDeadline: 6 * time.Hour, SweepGrace: 2 * time.Minute,
 		RetryFirst: 5 * time.Second, RetryLongest: 15 * time.Minute, SettingsCache: 10 * time.Second,
-		CopyPoll: 30 * time.Second, TaskTime: 2 * time.Minute, RemindAfter: 2 * 24 * time.Hour, EscalateAfter: 5 * 24 * time.Hour,
+		CopyPoll: 30 * time.Second, TaskTime: 2 * time.Minute, Invocation: 15 * time.Minute, RemindAfter: 2 * 24 * time.Hour, EscalateAfter: 5 * 24 * time.Hour,
 	}
 }
 

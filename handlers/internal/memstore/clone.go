@@ -55,7 +55,7 @@ func cloneRequest(r airlock.Request) airlock.Request {
 	for i := range r.Reviews {
 		r.Reviews[i] = cloneReview(r.Reviews[i])
 	}
-	r.Files, r.Owed, r.Untold = slices.Clone(r.Files), slices.Clone(r.Owed), slices.Clone(r.Untold)
+	r.Files, r.Owed, r.Untold, r.Gone = slices.Clone(r.Files), slices.Clone(r.Owed), slices.Clone(r.Untold), slices.Clone(r.Gone)
 	r.Reminded = slices.Clone(r.Reminded)
 	return r
 }
