@@ -27,13 +27,22 @@ func (i identifier) Identify(ctx context.Context, authorization string) (airlock
 		return airlock.Identity{}, fmt.Errorf("identify: %w", translated(err))
 	}
 	identity := airlock.Identity{
-		Person: airlock.Person{ID: token.Subject, Name: token.Name, Email: token.Email, Audience: token.Audience},
-		Groups: token.Groups, ForAPI: token.For(i.audiences...),
+		Person: airlock.Person{ID: token.Subject, Name: nameOf(token), Email: token.Email, Audience: token.Audience},
+		Groups: token.Groups, GroupsLeftOut: token.GroupsOverflow, ForAPI: token.For(i.audiences...),
 	}
 	for _, r := range token.Roles {
 		identity.Roles = append(identity.Roles, airlock.Role(r))
 	}
 	return identity, nil
+}
+
+// nameOf is how others see whose token it is. An application's token holds no name; its client id is what people can
+// look up.
+func nameOf(token entra.Token) string {
+	if token.App && token.Name == "" {
+		return "Application " + token.AppID
+	}
+	return token.Name
 }
 
 // translated gives an error of entra the meaning that the API knows, and keeps its text.

@@ -30,7 +30,7 @@ func (s *Service) Create(ctx context.Context, who Identity, workspace string, in
 	f := facts(r, settings, actor)
 	t, refusal := statemachine.Decide(f, statemachine.EventCreate)
 	if refusal != nil {
-		return View{}, refused(refusal)
+		return View{}, who.explained(refused(refusal))
 	}
 	stored, err := s.commit(ctx, s.applied(Request{}, r, *t, actor, settings, in.Title, ""))
 	if err != nil {
@@ -144,7 +144,7 @@ func (s *Service) act(ctx context.Context, a action) (View, error) {
 		}
 		c, err := s.decide(ctx, a, r, actor, settings)
 		if err != nil {
-			return View{}, err
+			return View{}, a.who.explained(err)
 		}
 		stored, err := s.commit(ctx, c)
 		if errors.Is(err, ErrLost) {

@@ -185,10 +185,10 @@ func (next Settings) checkMembers(wrong func(field, format string, args ...any))
 		switch {
 		case m.ID == "":
 			wrong("members", "Member %d has no id.", i+1)
-		case seen[m.ID]:
+		case seen[strings.ToLower(m.ID)]:
 			wrong("members", "%q is listed twice.", m.ID)
 		}
-		seen[m.ID] = true
+		seen[strings.ToLower(m.ID)] = true
 		for _, r := range m.Roles {
 			if r != RoleResearcher && r != RoleOwner && r != RoleManager {
 				wrong("members", "%q is not a role in a workspace.", r)

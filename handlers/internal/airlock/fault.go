@@ -66,6 +66,7 @@ const (
 	sentenceLinkBusy      = "Airlock request is being processed, please try again later."
 	sentenceLinkGone      = "Airlock request was cancelled."
 	sentenceLinkClosed    = "Airlock request is in invalid status: rejected, blocked or failed."
+	sentenceGroups        = "Roles that you hold through a group do not count, because you are in too many groups for a token to list: ask a workspace owner to add you by yourself."
 	sentenceStore         = "State Store endpoint is not responding"
 )
 

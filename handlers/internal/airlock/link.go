@@ -35,7 +35,7 @@ func (s *Service) Link(ctx context.Context, who Identity, workspace, id string) 
 		case refusal != "":
 			return Link{}, &Problem{Kind: Illegal, Code: "link_" + string(refusal), Detail: linkSentences[refusal]}
 		case rights == 0:
-			return Link{}, &Problem{Kind: Forbidden, Code: "forbidden", Detail: sentenceLinkRole}
+			return Link{}, who.explained(&Problem{Kind: Forbidden, Code: "forbidden", Detail: sentenceLinkRole})
 		}
 		by := Record{Who: actor.ID, Name: actor.Name, Source: actor.SourceAddress}
 		link, _, err := s.issue(ctx, r, settings, by, rights)

@@ -101,7 +101,8 @@ func compareBy(key SortKey, a, b Request) int {
 }
 
 // Mine lists requests over all workspaces: those that the person made, newest first, or as a reviewer those of every
-// workspace in which they review. A workspace that cannot be read is reported and left out.
+// workspace in which they review. A workspace that they are known to have left is left out, and so is one that cannot
+// be read, which is reported.
 func (s *Service) Mine(ctx context.Context, who Identity, asReviewer bool, l Listing) (Views, error) {
 	if !who.ForAPI {
 		return Views{}, problem(Unauthenticated, "wrong_audience", sentenceWrongAudience)
@@ -187,6 +188,9 @@ func (s *Service) viewsAcross(ctx context.Context, who Identity, page Page) View
 		}
 		actor := Actor{Person: who.Person}
 		actor.Roles, _ = s.rolesIn(settings, who)
+		if len(actor.Roles) == 0 && settings.Audience == "" {
+			continue // they have left it; where it has an audience of its own, only a token for that could tell
+		}
 		views.Views = append(views.Views, view(r, settings, actor))
 	}
 	return views
@@ -239,7 +243,7 @@ func (s *Service) Audit(ctx context.Context, who Identity, workspace, id string)
 	}
 	auditors := []Role{RoleOwner, RoleManager, RoleAdmin}
 	if r.CreatedBy.ID != actor.ID && !slices.ContainsFunc(auditors, func(x Role) bool { return slices.Contains(actor.Roles, x) }) {
-		return Trail{}, missingRole(auditors)
+		return Trail{}, who.explained(missingRole(auditors))
 	}
 	trail := Trail{Records: []Record{}}
 	for {

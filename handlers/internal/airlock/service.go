@@ -2,8 +2,10 @@ package airlock
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,6 +70,7 @@ func DefaultTiming() Timing {
 type Identity struct {
 	Person
 	Groups        []string // object ids of the groups that the token lists
+	GroupsLeftOut bool     // they were too many for the token, so that a role through a group cannot be seen
 	ForAPI        bool     // the token's audience is the API's own, not a workspace's
 	SourceAddress string
 	CorrelationID string
@@ -129,7 +132,7 @@ func (s *Service) enter(ctx context.Context, who Identity, workspace string, rol
 	actor := Actor{Person: who.Person, SourceAddress: who.SourceAddress, CorrelationID: who.CorrelationID}
 	actor.Roles = held
 	if !slices.ContainsFunc(roles, func(r Role) bool { return slices.Contains(held, r) }) {
-		return Actor{}, Settings{}, missingRole(roles)
+		return Actor{}, Settings{}, who.explained(missingRole(roles))
 	}
 	return actor, settings, nil
 }
@@ -153,6 +156,16 @@ func (s *Service) rolesIn(settings Settings, who Identity) (held []Role, ok bool
 	default:
 		return nil, false
 	}
+}
+
+// explained adds to a refusal for want of a role that one through a group could not be seen, where that is so: whoever
+// is refused can do something about it. All other errors stay as they are.
+func (i Identity) explained(err error) error {
+	var p *Problem
+	if !i.ForAPI || !i.GroupsLeftOut || !errors.As(err, &p) || p.Kind != Forbidden {
+		return err
+	}
+	return &Problem{Kind: Forbidden, Code: "groups_overflow", Detail: strings.TrimSuffix(p.Detail, ".") + ". " + sentenceGroups, Err: err}
 }
 
 // members is everybody who may look at a workspace's requests.

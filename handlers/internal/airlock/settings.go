@@ -2,6 +2,7 @@ package airlock
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -67,7 +68,7 @@ func DefaultSettings(workspace string) Settings {
 func (s Settings) RolesOf(ids ...string) []Role {
 	var roles []Role
 	for _, m := range s.Members {
-		if slices.Contains(ids, m.ID) {
+		if slices.ContainsFunc(ids, func(id string) bool { return strings.EqualFold(id, m.ID) }) { // people type them in
 			for _, r := range m.Roles {
 				if !slices.Contains(roles, r) {
 					roles = append(roles, r)
