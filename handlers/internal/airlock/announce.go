@@ -1,8 +1,10 @@
 package airlock
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"airlock/statemachine"
@@ -18,6 +20,10 @@ func (l *look) announce(ctx context.Context) error {
 		return err
 	}
 	told := map[string]bool{}
+	// What happened first is told first: the store has them in the order of their ids.
+	slices.SortFunc(notices, func(a, b Notice) int {
+		return cmp.Compare(slices.Index(l.before.Untold, a.ID), slices.Index(l.before.Untold, b.ID))
+	})
 	for _, n := range notices {
 		if n.Location, err = l.location(ctx, n); err != nil {
 			break

@@ -39,6 +39,32 @@ func (z noLinks) Link(context.Context, airlock.Place, airlock.LinkTerms) (string
 	return "", z.err
 }
 
+// TestNoticesComeInOrder: those that had to wait for a topic that was down, too.
+func TestNoticesComeInOrder(t *testing.T) {
+	w := newWorld(t, people)
+	r := w.submitted(airlock.Import, "x")
+	w.heard()
+	w.told.fail = fmt.Errorf("topic: %w", airlock.ErrTransient)
+	decide := func(d sm.Decision) {
+		w.do(w.Review(t.Context(), manager, ws, r.ID, airlock.NewReview{Decision: d, Explanation: "because"}))
+	}
+	var want []string
+	const reviewers = "in_review → reviewers: Mia@example.org, Max@example.org"
+	for range 3 {
+		decide(sm.DecisionChangesRequested)
+		w.do(w.Submit(t.Context(), researcher, ws, r.ID))
+		want = append(want, "draft → "+ada, "submitted → "+ada, reviewers)
+	}
+	decide(sm.DecisionApproved)
+	w.hears("a topic that is down")
+	w.told.fail = nil
+	for range 10 {
+		w.later(15 * time.Minute)
+	}
+	w.hears("a topic that is back", append(want, "approval_in_progress → "+ada, "approved → "+ada)...)
+	w.want(w.read(r.ID), sm.Approved)
+}
+
 // TestLocationInTheNotice: only the requester gets it, only when the request is approved and where the workspace asks.
 func TestLocationInTheNotice(t *testing.T) {
 	include := func(s *airlock.Settings) { s.IncludeLocation = true }

@@ -15,7 +15,7 @@ func TestRemindersAndEscalation(t *testing.T) {
 	r := w.submitted(airlock.Import, "x")
 	w.heard()
 	reminder := "review_reminder → reviewers: Mia@example.org, Max@example.org"
-	escalation := []string{"review_escalation → owners: Olga@example.org", "review_escalation → reviewers: Mia@example.org, Max@example.org"}
+	escalation := []string{"review_escalation → reviewers: Mia@example.org, Max@example.org", "review_escalation → owners: Olga@example.org"}
 	entered := w.now
 	for _, step := range []struct {
 		after time.Duration
