@@ -121,6 +121,7 @@ func (p *player) review(ctx context.Context, who, id, decision, explanation stri
 // await waits until the request has the status, and says how long that took.
 func (p *player) await(ctx context.Context, id, status string) (request, error) {
 	started := time.Now()
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, p.patience)
 	defer cancel()
 	var answer struct {
@@ -129,6 +130,8 @@ func (p *player) await(ctx context.Context, id, status string) (request, error) 
 	for {
 		err := p.call(ctx, "olga", http.MethodGet, "/"+id, nil, &answer)
 		switch {
+		case whole.Err() != nil:
+			return answer.Request, context.Cause(whole)
 		case ctx.Err() != nil:
 			return answer.Request, fmt.Errorf("still %s after %s, not %s: %s", answer.Request.Status, p.patience, status, answer.Request.StatusMessage)
 		case err != nil:
