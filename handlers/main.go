@@ -1,4 +1,5 @@
-// Command handler is the airlock as an Azure Functions custom handler: the one program that host.json starts.
+// Command handler is the airlock as an Azure Functions custom handler: the one program that host.json starts. With
+// arguments it is a command for operators instead.
 //
 // It wires and nothing else. It promises to answer the host's probe before anything slow begins, to refuse settings that
 // cannot work before it serves anything, and to end with a code other than 0, because the host starts a handler again only
@@ -21,6 +22,7 @@ import (
 	"airlock/handlers/internal/config"
 	"airlock/handlers/internal/customhandler"
 	"airlock/handlers/internal/entra"
+	"airlock/handlers/internal/operator"
 	"airlock/handlers/internal/trigger"
 )
 
@@ -30,6 +32,10 @@ var version = "development"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if len(os.Args) > 1 {
+		tools := func() (operator.Tools, error) { return newTools(os.LookupEnv) }
+		os.Exit(operator.Run(ctx, os.Args[1:], tools, os.Stdout, os.Stderr))
+	}
 	if err := run(ctx, os.LookupEnv, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stdout, "handler:", err)
 	}
@@ -70,10 +76,15 @@ func wire(cfg config.Config, logs *journal) (*customhandler.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	service, err := newService(cfg, logs)
+	credential, err := identity(cfg)
 	if err != nil {
 		return nil, err
 	}
+	outside, err := connect(cfg, credential)
+	if err != nil {
+		return nil, err
+	}
+	service := newService(cfg, outside, logs)
 	trace := func() string { return uuid.NewString() }
 	return customhandler.New(customhandler.Options{
 		Functions: trigger.New(service, busqueue.Decode),

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/google/uuid"
 
@@ -21,8 +22,15 @@ import (
 // connections for others.
 const copies = 8
 
-// newService builds the domain on its adapters.
-func newService(cfg config.Config, logs *journal) (*airlock.Service, error) {
+// adapters are the outside world as the domain sees it.
+type adapters struct {
+	store *tablestore.Store
+	zones *blobzone.Zones
+	bus   *busqueue.Bus
+}
+
+// identity is the managed identity of the app.
+func identity(cfg config.Config) (azcore.TokenCredential, error) {
 	options := &azidentity.ManagedIdentityCredentialOptions{}
 	if cfg.IdentityClientID != "" {
 		options.ID = azidentity.ClientID(cfg.IdentityClientID)
@@ -31,41 +39,48 @@ func newService(cfg config.Config, logs *journal) (*airlock.Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("managed identity: %w", err)
 	}
+	return credential, nil
+}
+
+// connect builds the adapters. It sends nothing.
+func connect(cfg config.Config, credential azcore.TokenCredential) (a adapters, err error) {
 	client, err := storageClient(cfg)
 	if err != nil {
-		return nil, err
+		return adapters{}, err
 	}
-	store, err := tablestore.New(tablestore.Options{
+	a.store, err = tablestore.New(tablestore.Options{
 		Endpoint: "https://" + cfg.TableAccount + ".table." + cfg.StorageSuffix, Table: cfg.TableName, Credential: credential, Transport: client,
 	})
 	if err != nil {
-		return nil, err
+		return adapters{}, err
 	}
-	zones, err := blobzone.New(blobzone.Options{
+	a.zones, err = blobzone.New(blobzone.Options{
 		Suffix: cfg.StorageSuffix, LinkBase: cfg.LinkBase, Credential: credential, Transport: client, Now: time.Now,
 		Accounts: pinged(cfg),
 	})
 	if err != nil {
-		return nil, err
+		return adapters{}, err
 	}
 	reach := busqueue.Options{ConnectionString: cfg.BusConnection, Queue: cfg.StatusQueue, Topic: cfg.NotificationTopic}
 	if cfg.BusConnection == "" {
 		reach.Namespace, reach.Credential = cfg.BusNamespace, credential
 	}
-	bus, err := busqueue.New(reach)
-	if err != nil {
-		return nil, err
-	}
+	a.bus, err = busqueue.New(reach)
+	return a, err
+}
+
+// newService builds the domain on its adapters.
+func newService(cfg config.Config, a adapters, logs *journal) *airlock.Service {
 	timing := airlock.DefaultTiming()
 	timing.LinkLifetime, timing.CopyDeadline, timing.ScanDeadline = cfg.LinkLifetime, cfg.CopyDeadline, cfg.ScanDeadline
 	timing.SweepGrace, timing.RetryLongest = cfg.SweepGrace, cfg.RetryLongest
 	timing.SettingsCache, timing.RemindAfter, timing.EscalateAfter = cfg.SettingsCache, cfg.RemindAfter, cfg.EscalateAfter
 	return &airlock.Service{
-		Store: store, Zones: zones, Queue: bus, Announcer: bus, TRE: cfg.TREID, Layout: layoutOf(cfg), Page: pageOf(cfg.PageURL),
+		Store: a.store, Zones: a.zones, Queue: a.bus, Announcer: a.bus, TRE: cfg.TREID, Layout: layoutOf(cfg), Page: pageOf(cfg.PageURL),
 		Operators: cfg.OperatorEmails,
 		Now:       time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, NewTrace: func() string { return uuid.NewString() },
 		Spread: rand.Float64, Timing: timing, ScanTags: cfg.ScanTags, Copies: copies, Report: logs.problem,
-	}, nil
+	}
 }
 
 // pinged are the accounts without which no request of any workspace can go on: those of the TRE itself.

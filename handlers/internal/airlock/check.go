@@ -39,6 +39,9 @@ type Violation struct {
 
 // String is for logs and tests.
 func (v Violation) String() string {
+	if v.Container != "" {
+		return fmt.Sprintf("%s: %s/%s: %s: %s", v.Rule, v.Workspace, v.Request, v.Container, v.Detail)
+	}
 	return fmt.Sprintf("%s: %s/%s: %s", v.Rule, v.Workspace, v.Request, v.Detail)
 }
 

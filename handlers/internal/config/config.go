@@ -21,8 +21,8 @@ import (
 
 // Config is every setting of the program. In Azure these are app settings of the function app.
 type Config struct {
-	// Port is where the Functions host expects the handler on 127.0.0.1. The host sets it.
-	Port string `env:"FUNCTIONS_CUSTOMHANDLER_PORT,required"`
+	// Port is where the Functions host expects the handler on 127.0.0.1. The host sets it; commands have none.
+	Port string `env:"FUNCTIONS_CUSTOMHANDLER_PORT"`
 
 	// TREID names the TRE; it is the suffix of its storage accounts, without hyphens.
 	TREID string `env:"AIRLOCK_TRE_ID,required"`
@@ -102,7 +102,12 @@ const hostTimeout = 10 * time.Minute
 
 // Read reads every setting through lookup, which is os.LookupEnv in the program. The error names every setting that is
 // missing or wrong, without its value.
-func Read(lookup func(string) (string, bool)) (Config, error) {
+func Read(lookup func(string) (string, bool)) (Config, error) { return read(lookup, true) }
+
+// ReadForCommand is Read for a command that an operator runs: no host has given it a port.
+func ReadForCommand(lookup func(string) (string, bool)) (Config, error) { return read(lookup, false) }
+
+func read(lookup func(string) (string, bool), hosted bool) (Config, error) {
 	var c Config
 	params, err := env.GetFieldParams(&c)
 	if err != nil {
@@ -115,6 +120,9 @@ func Read(lookup func(string) (string, bool)) (Config, error) {
 		}
 	}
 	errs := problems(env.ParseWithOptions(&c, env.Options{Environment: values}))
+	if hosted && c.Port == "" {
+		errs = append(errs, errors.New("FUNCTIONS_CUSTOMHANDLER_PORT is missing"))
+	}
 	if len(errs) == 0 {
 		if c.LinkBase == "" {
 			c.LinkBase = "https://{account}.blob." + c.StorageSuffix

@@ -34,6 +34,22 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func TestOnlyACommandNeedsNoPort(t *testing.T) {
+	values := complete()
+	delete(values, "FUNCTIONS_CUSTOMHANDLER_PORT")
+	lookup := func(name string) (string, bool) { v, ok := values[name]; return v, ok }
+	if _, err := config.Read(lookup); err == nil || !strings.Contains(err.Error(), "FUNCTIONS_CUSTOMHANDLER_PORT") {
+		t.Errorf("the program itself: %v", err)
+	}
+	if c, err := config.ReadForCommand(lookup); err != nil || c.TREID != "tre" {
+		t.Errorf("a command: %v", err)
+	}
+	delete(values, "AIRLOCK_TRE_ID")
+	if _, err := config.ReadForCommand(lookup); err == nil || !strings.Contains(err.Error(), "AIRLOCK_TRE_ID") {
+		t.Errorf("a command without a TRE: %v", err)
+	}
+}
+
 func TestEveryProblemAtOnceAndNoValue(t *testing.T) {
 	const secret = "Endpoint=sb://x;SharedAccessKey=hunter2"
 	_, err := read(map[string]string{
