@@ -109,7 +109,7 @@ class Client {
       return;
     }
     const { entity, error } = this.#namespace.sendTarget(address);
-    if (this.#admit(receiver, address, error)) {
+    if (this.#admit(receiver, address, error ?? this.#namespace.sendRefusal(entity))) {
       receiver.entity = entity;
       receiver.local.attach.max_message_size = MAX_MESSAGE_BYTES;
     }
@@ -145,6 +145,11 @@ class Client {
     if (bytes.length > MAX_MESSAGE_BYTES) {
       const description = `A message may have ${MAX_MESSAGE_BYTES} bytes; this one has ${bytes.length}.`;
       this.#answers.settle(delivery, undefined, { condition: "amqp:link:message-size-exceeded", description });
+      return;
+    }
+    const refusal = this.#namespace.sendRefusal(receiver.entity);
+    if (refusal) {
+      this.#answers.settle(delivery, undefined, refusal);
       return;
     }
     let messages;

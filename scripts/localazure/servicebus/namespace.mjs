@@ -10,6 +10,7 @@ export class Namespace {
   #entities = new Map(); // by path in lower case: { entity, path, kind }
   #journal;
   #states;
+  #closed = new Set(); // entities whose status is SendDisabled
 
   constructor({ queues, topics }, journal) {
     this.#journal = journal;
@@ -35,6 +36,22 @@ export class Namespace {
   // sendTarget gives the queue or topic at an address, or an error in the form of AMQP.
   sendTarget(address) {
     return this.#find(address, ["queue", "topic"]);
+  }
+
+  // setSendDisabled sets the status of a queue or topic: SendDisabled, or Active again. It gives an error if there is none.
+  setSendDisabled(address, disabled) {
+    const { entity, error } = this.sendTarget(address);
+    if (entity) {
+      this.#closed[disabled ? "add" : "delete"](entity);
+    }
+    return error;
+  }
+
+  // sendRefusal is why an entity takes no message now, as an error in the form of AMQP; undefined: it does.
+  sendRefusal(entity) {
+    if (this.#closed.has(entity)) {
+      return { condition: "com.microsoft:entity-disabled", description: "Messaging entity is currently disabled." };
+    }
   }
 
   // receiveSource gives the queue, subscription or dead-letter queue at an address, or an error in the form of AMQP.

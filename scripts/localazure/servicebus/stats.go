@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 )
 
@@ -25,29 +26,47 @@ type EntityStats struct {
 
 // Stats gives the counts now.
 func (b *Broker) Stats(ctx context.Context) (Stats, error) {
+	var stats Stats
+	if err := b.ask(ctx, http.MethodGet, "/stats", &stats); err != nil {
+		return nil, fmt.Errorf("get Service Bus stats: %w", err)
+	}
+	return stats, nil
+}
+
+// SetSendDisabled makes a queue or topic refuse what is sent to it, or take it again; what it holds is still delivered. It
+// ends with the process of the broker. Azure: the entity's status SendDisabled.
+func (b *Broker) SetSendDisabled(ctx context.Context, entity string, disabled bool) error {
+	method := http.MethodDelete
+	if disabled {
+		method = http.MethodPut
+	}
+	if err := b.ask(ctx, method, "/send-disabled?entity="+url.QueryEscape(entity), &struct{}{}); err != nil {
+		return fmt.Errorf("disable sending to %s: %w", entity, err)
+	}
+	return nil
+}
+
+// ask sends a request to the broker's control port and decodes the answer.
+func (b *Broker) ask(ctx context.Context, method, path string, answer any) error {
 	b.mu.Lock()
 	running, control := b.process != nil, b.control
 	b.mu.Unlock()
 	if !running {
-		return nil, fmt.Errorf("get Service Bus stats: %w", ErrStopped)
+		return ErrStopped
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(control)+"/stats", nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1:"+strconv.Itoa(control)+path, nil)
 	if err != nil {
-		return nil, fmt.Errorf("get Service Bus stats: %w", err)
+		return err
 	}
 	// A connection of its own, since the next broker has another port.
 	req.Close = true
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("get Service Bus stats: %w", err)
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("get Service Bus stats: the broker answered %s", resp.Status)
+		return fmt.Errorf("the broker answered %s", resp.Status)
 	}
-	var stats Stats
-	if err := json.NewDecoder(resp.Body).Decode(&stats); err != nil {
-		return nil, fmt.Errorf("get Service Bus stats: %w", err)
-	}
-	return stats, nil
+	return json.NewDecoder(resp.Body).Decode(answer)
 }

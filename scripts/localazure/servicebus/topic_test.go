@@ -141,3 +141,35 @@ func TestWrongKey(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A topic that takes nothing loses nothing that it has, and is as before afterwards, for the same sender.
+func TestSendDisabled(t *testing.T) {
+	t.Parallel()
+	b := start(t, Options{Queues: []Queue{{Name: "q"}}, Topics: []Topic{{Name: "t", Subscriptions: []Subscription{{Name: "a"}}}}})
+	c := connect(t, b)
+	s := newSender(t, c, "t")
+	send(t, s, text("before"))
+	if err := b.SetSendDisabled(within(t), "T", true); err != nil {
+		t.Fatal(err)
+	}
+	for name, sender := range map[string]*azservicebus.Sender{"open": s, "new": newSender(t, c, "t")} {
+		if err := sender.SendMessage(within(t), text("refused"), nil); err == nil || !strings.Contains(err.Error(), "entity-disabled") {
+			t.Errorf("%s link: %v", name, err)
+		}
+	}
+	send(t, newSender(t, c, "q"), text("elsewhere"))
+	r := newReceiver(t, c, "t/Subscriptions/a", nil)
+	complete(t, r, receive(t, r, 1)...)
+	if err := b.SetSendDisabled(within(t), "t", false); err != nil {
+		t.Fatal(err)
+	}
+	send(t, s, text("after"))
+	got := receive(t, r, 1)
+	if fmt.Sprint(bodies(got)) != "[after]" {
+		t.Errorf("got %v", bodies(got))
+	}
+	complete(t, r, got...)
+	if err := b.SetSendDisabled(within(t), "nothing", true); err == nil {
+		t.Error("a topic that does not exist was disabled")
+	}
+}
