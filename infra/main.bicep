@@ -90,36 +90,8 @@ param issuer string = '${environment().authentication.loginEndpoint}${tenant().t
 @minLength(1)
 param apiAudiences array
 
-@description('Where people see a request; {workspace} and {request} stand for the ids. Empty: notices have no link.')
-param pageUrl string = ''
-
-@description('Origins whose web pages may call the API.')
-param allowedOrigins array = []
-
-@description('Errors are plain text unless the client asks for JSON, as AzureTRE\'s clients expect.')
-param plainTextErrors bool = false
-
-@description('Start of the links that are handed out; {account} stands for the account. Empty: the accounts\' own addresses.')
-param linkBase string = ''
-
-@description('How long a link works, for example 30m or 1h. At most 168h.')
-param linkLifetime string = '1h'
-
-@description('How long a move may take before the request fails, and can be retried.')
-param copyDeadline string = '24h'
-
-@description('How long the scanner may be silent before the request fails, and can be retried.')
-param scanDeadline string = '6h'
-
-@description('How long a change of a workspace\'s settings may go unnoticed. At most 5m.')
-param settingsCache string = '10s'
-
-@description('Longest time of one invocation. At most 9m.')
-param invocationTimeout string = '4m'
-
-@description('How much the app logs. File names appear at debug only.')
-@allowed(['debug', 'info', 'warn', 'error'])
-param logLevel string = 'info'
+@description('Settings of the airlock that differ from modules/settings.json, by name, for example {AIRLOCK_PAGE_URL: \'https://…\'}. What each means stands in handlers/internal/config.')
+param settings object = {}
 
 @description('Mail the notices: {server, port, username, sender, language, timeZone, timeZoneLabel}. All are texts; a username that is not empty takes a secret smtp-password in the vault. Empty: nothing is mailed, and no Logic App is made.')
 param mail object = {}
@@ -258,29 +230,19 @@ module app 'modules/app.bicep' = {
     busHost: bus.outputs.host
     insightsConnection: monitoring.outputs.insightsConnection
     logsId: monitoring.outputs.logsId
-    settings: {
+    settings: union(loadJsonContent('modules/settings.json'), settings, {
       AIRLOCK_TRE_ID: treId
       AIRLOCK_TENANT_ID: tenant().tenantId
       AIRLOCK_ISSUER: issuer
       AIRLOCK_API_AUDIENCE: join(apiAudiences, ',')
       AIRLOCK_STORAGE_SUFFIX: environment().suffixes.storage
-      AIRLOCK_LINK_BASE: linkBase
       AIRLOCK_TABLE_ACCOUNT: replace(names.platformAccount, '{tre}', tre)
       AIRLOCK_TABLE_NAME: tableName
       AIRLOCK_STATUS_QUEUE: statusQueue
       AIRLOCK_NOTIFICATION_TOPIC: notificationTopic
-      AIRLOCK_PAGE_URL: pageUrl
-      AIRLOCK_ALLOWED_ORIGINS: join(allowedOrigins, ',')
-      AIRLOCK_PLAIN_TEXT_ERRORS: plainTextErrors ? 'true' : 'false'
       AIRLOCK_COMPACT_LAYOUT: layout == 'compact' ? 'true' : 'false'
       AIRLOCK_SCAN_TAGS: 'true' // every scanned account writes them
-      AIRLOCK_LINK_LIFETIME: linkLifetime
-      AIRLOCK_COPY_DEADLINE: copyDeadline
-      AIRLOCK_SCAN_DEADLINE: scanDeadline
-      AIRLOCK_SETTINGS_CACHE: settingsCache
-      AIRLOCK_INVOCATION_TIMEOUT: invocationTimeout
-      AIRLOCK_LOG_LEVEL: logLevel
-    }
+    })
   }
   dependsOn: [measure]
 }

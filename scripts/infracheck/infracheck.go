@@ -105,7 +105,7 @@ func FewPlans(program *bicep.Program) ([]Plan, error) {
 	network := map[string]any{"appSubnetId": "/app", "notifierSubnetId": "/notifier", "endpointSubnetId": "/endpoints",
 		"zones": map[string]any{"blob": "/blob", "table": "", "queue": "", "namespace": "", "vault": "", "sites": ""}}
 	alone := map[string]choices{
-		"main": slices.Concat(together, choices{
+		"main": {
 			{"treId", []any{"a", "tre-9_ABCDE", "ABCDEFGHIJK"}},
 			{"plan", []any{"premium"}},
 			{"mail", []any{mail, login}},
@@ -113,16 +113,17 @@ func FewPlans(program *bicep.Program) ([]Plan, error) {
 			{"alwaysReady", []any{0}},
 			{"checkpointsLocked", []any{true}},
 			{"privateApp", []any{true}},
-		}),
-		"workspace": slices.Concat(together, choices{
+		},
+		"workspace": {
 			{"treId", []any{"a", "ABCDEFGHIJK"}},
 			{"suffix", []any{"1", "123456789"}},
 			{"endpointSubnetId", []any{"/subnet"}},
-		}),
+		},
 	}
+	others := choices{{"layout", []any{"compact"}}, {"eventDelivery", []any{"queue"}}, {"malwareScanning", []any{false}}, {"codeDeployed", []any{false, true}}}
 	var plans []Plan
 	for _, template := range []string{"main", "workspace"} {
-		for _, c := range alone[template] {
+		for _, c := range slices.Concat(others, alone[template]) {
 			base := Example(template)
 			base["codeDeployed"] = true
 			some, err := deploy(program, template, choices{c}.all(base))

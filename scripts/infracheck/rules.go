@@ -131,10 +131,10 @@ func identityOnly(p Plan, r *bicep.Resource) string {
 	return ""
 }
 
-// secretNames are names that only a secret has, and secretValues what only a secret looks like.
+// secretNames are names that only a secret has, and secretMarks what stands in one.
 var (
-	secretNames  = regexp.MustCompile(`(?i)password|secret|credential|token|connectionstring|accountkey|accesskey|apikey`)
-	secretValues = regexp.MustCompile(`(?i)AccountKey=|SharedAccessKey|[?&]sig=|listkeys`)
+	secretNames = regexp.MustCompile(`(?i)password|secret|credential|token|connectionstring|accountkey|accesskey|apikey`)
+	secretMarks = []string{"AccountKey=", "SharedAccessKey", "?sig=", "&sig=", "listKeys"}
 )
 
 func noSecrets(program *bicep.Program, plans []Plan) []string {
@@ -159,7 +159,7 @@ func noSecrets(program *bicep.Program, plans []Plan) []string {
 	for _, p := range plans {
 		for _, r := range p.Deployment.Resources {
 			walk(r.Body, func(path, value string) {
-				if secretValues.MatchString(value) {
+				if slices.ContainsFunc(secretMarks, func(mark string) bool { return strings.Contains(value, mark) }) {
 					found = append(found, fmt.Sprintf("%s:%d: %s is a secret", r.File, r.Line, path))
 				}
 			})
