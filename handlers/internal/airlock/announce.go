@@ -15,15 +15,11 @@ func (l *look) announce(ctx context.Context) error {
 	if len(l.before.Untold) == 0 {
 		return nil
 	}
-	notices, err := l.s.Store.Notices(ctx, l.before.WorkspaceID, l.before.ID)
+	notices, err := l.untold(ctx)
 	if err != nil {
 		return err
 	}
 	told := map[string]bool{}
-	// What happened first is told first: the store has them in the order of their ids.
-	slices.SortFunc(notices, func(a, b Notice) int {
-		return cmp.Compare(slices.Index(l.before.Untold, a.ID), slices.Index(l.before.Untold, b.ID))
-	})
 	for _, n := range notices {
 		if n.Location, err = l.location(ctx, n); err != nil {
 			break
@@ -44,6 +40,26 @@ func (l *look) announce(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// untold returns the notices that are not published yet: those at hand where that is all, otherwise those that are stored.
+// What happened first is told first.
+func (l *look) untold(ctx context.Context) (notices []Notice, err error) {
+	for _, id := range l.before.Untold {
+		if i := slices.IndexFunc(l.notices, func(n Notice) bool { return n.ID == id }); i >= 0 {
+			notices = append(notices, l.notices[i])
+		}
+	}
+	if len(notices) == len(l.before.Untold) {
+		return notices, nil
+	}
+	if notices, err = l.s.Store.Notices(ctx, l.before.WorkspaceID, l.before.ID); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(notices, func(a, b Notice) int {
+		return cmp.Compare(slices.Index(l.before.Untold, a.ID), slices.Index(l.before.Untold, b.ID))
+	})
+	return notices, nil
 }
 
 // location makes the link that goes with the notice of an approval to the requester, where the workspace asks for it.

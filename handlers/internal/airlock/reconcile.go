@@ -19,27 +19,40 @@ const maxSteps = 24
 // It returns nil when the request rests or waits, also when a step failed in a way that time may cure: then the next
 // look is stored with the request and scheduled. An error means that not even that could be done.
 func (s *Service) Reconcile(ctx context.Context, workspace, id string) error {
+	return s.reconcile(ctx, Request{WorkspaceID: workspace, ID: id}, nil)
+}
+
+// reconcile is Reconcile from what is known already: a request as it was just read or stored (without an ETag: only which one
+// it is), and notices that were stored with it.
+func (s *Service) reconcile(ctx context.Context, r Request, notices []Notice) error {
+	workspace, id := r.WorkspaceID, r.ID
 	for range maxSteps {
-		r, err := s.Store.Request(ctx, workspace, id)
-		if errors.Is(err, ErrNotFound) {
-			return nil // a nudge that outlived its request, or never had one
-		}
-		if err != nil {
-			return s.comeBack(ctx, Request{WorkspaceID: workspace, ID: id}, fmt.Errorf("reconcile %s: %w", id, err))
+		if r.ETag == "" {
+			var err error
+			r, err = s.Store.Request(ctx, workspace, id)
+			if errors.Is(err, ErrNotFound) {
+				return nil // a nudge that outlived its request, or never had one
+			}
+			if err != nil {
+				return s.comeBack(ctx, Request{WorkspaceID: workspace, ID: id}, fmt.Errorf("reconcile %s: %w", id, err))
+			}
 		}
 		settings, err := s.workspaceSettings(ctx, workspace)
 		if err != nil {
 			return s.postpone(ctx, r, fmt.Errorf("reconcile %s: %w", id, err))
 		}
-		again, err := s.advance(ctx, r, settings)
+		l := s.look(r, settings, notices)
+		again, err := l.pass(ctx)
 		switch {
 		case errors.Is(err, ErrLost):
+			r, notices = Request{}, nil
 			continue
 		case err != nil:
 			return s.postpone(ctx, r, fmt.Errorf("reconcile %s: %w", id, err))
 		case !again:
 			return nil
 		}
+		r, notices = l.after, l.notices
 	}
 	return s.comeBack(ctx, Request{WorkspaceID: workspace, ID: id}, fmt.Errorf("reconcile %s: still going after %d steps", id, maxSteps))
 }
@@ -58,14 +71,18 @@ type look struct {
 	before   Request
 	after    Request
 	settings Settings
-	manifest *Manifest // loaded when first needed
-	dirty    map[int]bool
+	notices  []Notice     // that are known to be stored; not always all that are
+	manifest *Manifest    // loaded when first needed
+	dirty    map[int]bool // pages of the manifest that differ from what is stored
 	seen     map[Place]map[string]Blob
 }
 
-// advance makes one pass and at most one commit. again means that there may be more to do at once.
-func (s *Service) advance(ctx context.Context, r Request, settings Settings) (again bool, err error) {
-	l := &look{s: s, before: r, after: r, settings: settings, dirty: map[int]bool{}, seen: map[Place]map[string]Blob{}}
+func (s *Service) look(r Request, settings Settings, notices []Notice) *look {
+	return &look{s: s, before: r, after: r, settings: settings, notices: notices, dirty: map[int]bool{}, seen: map[Place]map[string]Blob{}}
+}
+
+// pass looks once and makes at most one commit. again means that there may be more to do at once.
+func (l *look) pass(ctx context.Context) (again bool, err error) {
 	announceErr := l.announce(ctx)
 	if reminded, err := l.remind(ctx); reminded || err != nil {
 		return reminded, err
@@ -83,7 +100,7 @@ func (s *Service) advance(ctx context.Context, r Request, settings Settings) (ag
 		return false, err
 	}
 	if out.again > 0 {
-		s.nudge(ctx, l.after, out.again)
+		l.s.nudge(ctx, l.after, out.again)
 	}
 	return false, announceErr
 }
@@ -181,12 +198,18 @@ func (l *look) fire(ctx context.Context, out outcome) error {
 		digest, l.after.Files = l.manifest.Digest(), summary(l.manifest.Files)
 	}
 	c := l.s.applied(l.before, l.after, *t, system(), l.settings, out.text, digest)
+	return l.store(ctx, c)
+}
+
+// store commits, and goes on from what is stored then.
+func (l *look) store(ctx context.Context, c Commit) error {
 	l.files(&c)
 	stored, err := l.s.commit(ctx, c)
 	if err != nil {
 		return err
 	}
-	l.after = stored
+	l.before, l.after, l.notices = stored, stored, append(l.notices, c.Notices...)
+	clear(l.dirty)
 	return nil
 }
 
@@ -205,14 +228,7 @@ func (l *look) saveProgress(ctx context.Context, well bool) error {
 	if progress {
 		a.Tries, a.LastError = 0, ""
 	}
-	c := Commit{Before: l.before, After: *a}
-	l.files(&c)
-	stored, err := l.s.commit(ctx, c)
-	if err != nil {
-		return err
-	}
-	l.before, l.after = stored, stored
-	return nil
+	return l.store(ctx, Commit{Before: l.before, After: *a})
 }
 
 // files adds the pages of the manifest that changed to the commit.

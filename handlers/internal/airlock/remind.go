@@ -54,10 +54,8 @@ func (l *look) remind(ctx context.Context) (done bool, err error) {
 	c.After.Reminded = append(slices.Clip(c.After.Reminded), o)
 	l.s.tell(&c, o, l.settings, now, nil)
 	c.After.Due = l.s.due(c.After, l.settings)
-	stored, err := l.s.commit(ctx, c)
-	if err != nil {
+	if err := l.store(ctx, c); err != nil {
 		return false, fmt.Errorf("%s: %w", o, err)
 	}
-	l.before, l.after = stored, stored
 	return true, nil
 }
