@@ -33,13 +33,17 @@ type ScanReport struct {
 // Stored hears that a blob was written somewhere: if it is one that a request waits for, the request is looked at.
 func (s *Service) Stored(ctx context.Context, p Place) (Heard, error) {
 	r, _, spot, heard, err := s.whose(ctx, p)
+	awaited := slices.ContainsFunc(r.Owed, func(t statemachine.Task) bool { return t.Moves() && t.To == spot })
 	switch {
 	case err != nil || heard != "":
 		return heard, err
-	case spot.Zone == statemachine.Intake && !statemachine.Moving(r.Owed):
+	case awaited:
+		return HeardNudge, s.reconcile(ctx, r, nil)
+	case spot.Zone == statemachine.Intake:
 		return HeardIntake, nil
+	default:
+		return HeardStale, nil // all has arrived and was seen
 	}
-	return HeardNudge, s.Reconcile(ctx, r.WorkspaceID, r.ID)
 }
 
 // Scanned hears a verdict. It counts for the very bytes that the manifest sealed, and for nothing else.
@@ -84,26 +88,34 @@ func (s *Service) Scanned(ctx context.Context, report ScanReport) (Heard, error)
 	return "", fmt.Errorf("verdict for %s: %w", report.Place.Container, ErrLost)
 }
 
-// storeVerdict stores one verdict, and lets the request go on once every file has one.
+// storeVerdict stores one verdict, and lets the request go on once every file has one: with the last one in the same commit.
 func (s *Service) storeVerdict(ctx context.Context, r Request, settings Settings, m Manifest, i int, v Verdict) (Heard, error) {
 	known := m.Files[i].Verdict
 	if known.final() || known.Result == v.Result {
-		return HeardTwice, s.Reconcile(ctx, r.WorkspaceID, r.ID)
+		return HeardTwice, s.reconcile(ctx, r, nil)
 	}
 	v.Claimed = s.ScanTags
 	m.Files[i].Verdict = v
-	next := r
-	next.Version++
-	next.Due = s.due(next, settings)
-	stored, err := s.commit(ctx, Commit{Before: r, After: next, Manifest: &m, Dirty: []int{i / ManifestPage}})
-	if err != nil {
-		return "", fmt.Errorf("verdict for %s: %w", r.ID, err)
-	}
+	l := s.look(r, settings, nil)
+	l.manifest, l.dirty[i/ManifestPage] = &m, true
 	silent := func(f File) bool { return f.Verdict.Result == ScanPending }
+	var err error
+	again := false
 	if v.Result == Clean && slices.ContainsFunc(m.Files, silent) {
-		return HeardVerdict, nil // others are still to come
+		err = l.saveProgress(ctx, true) // others are still to come
+	} else {
+		again, err = l.pass(ctx)
 	}
-	return HeardVerdict, s.Reconcile(ctx, stored.WorkspaceID, stored.ID)
+	switch {
+	case err != nil && len(l.dirty) > 0:
+		return "", fmt.Errorf("verdict for %s: %w", r.ID, err)
+	case err != nil:
+		return HeardVerdict, s.postpone(ctx, l.after, fmt.Errorf("verdict for %s: %w", r.ID, err))
+	case again:
+		return HeardVerdict, s.reconcile(ctx, l.after, l.notices)
+	default:
+		return HeardVerdict, nil
+	}
 }
 
 // explainVerdict adds the scanner's details to a verdict that counted already: the index tag, which has none, can be
