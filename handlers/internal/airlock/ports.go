@@ -30,7 +30,7 @@ type Store interface {
 	//
 	// It refuses (with an error that is a programming mistake, not a coded one) what Commit.Check refuses, a Before that
 	// was not read by Request, Create or Commit, another requester than before, a status that the state machine does not
-	// have, an UpdatedWhen before 1970 or after 2200, ids that cannot be stored, notices that Before had already, an
+	// have, an UpdatedWhen or a Due before 1970 or after 2200, ids that cannot be stored, notices that Before had already, an
 	// Untold that is not Before's, without some, and with the new ones, and what is too large (Azure: 1 MiB a row, of two
 	// bytes a character; 4 MiB and 100 rows a commit, where the request counts three times). A manifest keeps its pages:
 	// a round's next manifest has at least as many, and those that differ are dirty.
@@ -62,8 +62,8 @@ type Store interface {
 	// Records reads up to limit audit records with a sequence number above after, in order. None is an empty slice.
 	Records(ctx context.Context, workspace, id string, after, limit int) ([]Record, error)
 
-	// Due lists up to limit requests of a workspace whose Due is not after now, in no order. A request with a zero Due
-	// is never listed.
+	// Due lists up to limit requests of a workspace whose Due is not after now: those that are due the longest, the
+	// longest first, by id where that is the same. A request with a zero Due is never listed.
 	Due(ctx context.Context, workspace string, now time.Time, limit int) ([]Owed, error)
 
 	// SettingsRecords is Records for the settings of a workspace, which have a chain of their own.

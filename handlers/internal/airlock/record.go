@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
-
-	"airlock/statemachine"
 )
 
 // Record is one entry of an audit trail. Records form a chain: each holds the hash of the one before it and of itself,
@@ -75,49 +73,6 @@ func (m Manifest) Digest() string {
 		fmt.Fprintf(hash, "%q %d %q %x\n", f.Name, f.Size, f.SealedETag, f.MD5)
 	}
 	return hex.EncodeToString(hash.Sum(nil))
-}
-
-// Check reports what a store must refuse: a change of status without its record, a version that is not the
-// next one, a record that does not continue the chain, or a notice that the request does not list.
-func (c Commit) Check() error {
-	b, a := c.Before, c.After
-	untold := map[string]bool{}
-	for _, id := range a.Untold {
-		untold[id] = true
-	}
-	switch {
-	case a.ID == "" || a.WorkspaceID == "":
-		return fmt.Errorf("commit without an id or a workspace")
-	case b.ID != "" && (a.ID != b.ID || a.WorkspaceID != b.WorkspaceID):
-		return fmt.Errorf("commit of %s over %s", a.ID, b.ID)
-	case a.Version != b.Version+1:
-		return fmt.Errorf("commit %s: version %d does not follow %d", a.ID, a.Version, b.Version)
-	case a.Status != b.Status && c.Record == nil:
-		return fmt.Errorf("commit %s: status %s to %s without a record", a.ID, b.Status, a.Status)
-	case a.Status == statemachine.None:
-		return fmt.Errorf("commit %s: no status", a.ID)
-	}
-	if r := c.Record; r != nil {
-		if _, _, err := VerifyChain([]Record{*r}, b.RecordSeq, b.RecordHash); err != nil {
-			return fmt.Errorf("commit %s: %w", a.ID, err)
-		}
-		if a.RecordSeq != r.Seq || a.RecordHash != r.Hash {
-			return fmt.Errorf("commit %s: the request does not hold the head of its chain", a.ID)
-		}
-	} else if a.RecordSeq != b.RecordSeq || a.RecordHash != b.RecordHash {
-		return fmt.Errorf("commit %s: the head of the chain moved without a record", a.ID)
-	}
-	for _, n := range c.Notices {
-		if !untold[n.ID] {
-			return fmt.Errorf("commit %s: notice %s is not listed", a.ID, n.ID)
-		}
-	}
-	for _, page := range c.Dirty {
-		if c.Manifest == nil || page < 0 || page >= c.Manifest.Pages() {
-			return fmt.Errorf("commit %s: page %d is not in the manifest", a.ID, page)
-		}
-	}
-	return nil
 }
 
 // digest is the SHA-256 of the settings' JSON, without what the store and the chain add.

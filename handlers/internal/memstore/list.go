@@ -15,7 +15,7 @@ import (
 // Requests lists one page of a workspace's requests.
 func (s *Store) Requests(ctx context.Context, q airlock.Query) (airlock.Page, error) {
 	return do(ctx, s, OpRequests, q.Workspace, func() (airlock.Page, error) {
-		if err := checkLimit(q.Limit); err != nil {
+		if err := airlock.CheckLimit(q.Limit); err != nil {
 			return airlock.Page{}, err
 		}
 		if q.Order != airlock.NewestFirst && q.Order != airlock.LastChanged {
@@ -40,7 +40,7 @@ func (s *Store) Requests(ctx context.Context, q airlock.Query) (airlock.Page, er
 // RequestsOf lists one page of a person's requests.
 func (s *Store) RequestsOf(ctx context.Context, person string, limit int, cursor string) (airlock.Page, error) {
 	return do(ctx, s, OpRequestsOf, person, func() (airlock.Page, error) {
-		if err := checkLimit(limit); err != nil {
+		if err := airlock.CheckLimit(limit); err != nil {
 			return airlock.Page{}, err
 		}
 		list := fmt.Sprintf("of %q", person)
@@ -119,7 +119,7 @@ func (s *Store) page(rows []listed, list string, after *position, limit int, wan
 func (s *Store) Workspaces(ctx context.Context, limit int, cursor string) (ids []string, next string, err error) {
 	ids, err = do(ctx, s, OpWorkspaces, "", func() ([]string, error) {
 		ids := []string{}
-		if err := checkLimit(limit); err != nil {
+		if err := airlock.CheckLimit(limit); err != nil {
 			return nil, err
 		}
 		after, err := parseCursor("workspaces", cursor)
@@ -168,11 +168,4 @@ func parseCursor(list, text string) (*position, error) {
 		return nil, airlock.ErrCursor
 	}
 	return &c.At, nil
-}
-
-func checkLimit(limit int) error {
-	if limit < 1 || limit > airlock.MaxPage {
-		return fmt.Errorf("a limit of %d is not in 1 to %d", limit, airlock.MaxPage)
-	}
-	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"sync"
 
 	"airlock/handlers/internal/airlock"
@@ -152,14 +151,3 @@ func (s *Store) space(workspace string) *space {
 	}
 	return s.spaces[workspace]
 }
-
-var (
-	workspaceID = regexp.MustCompile(`^[0-9a-z-]{1,64}$`)
-	requestID   = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-)
-
-// maxID is how many bytes the id of a person or a notice may have.
-const maxID = 128
-
-// named reports whether a person or a notice can be stored under the id.
-func named(id string) bool { return id != "" && len(id) <= maxID }

@@ -78,7 +78,7 @@ func (s *Store) SettingsRecords(ctx context.Context, workspace string, after, li
 
 // window cuts records, which have the sequence numbers 1, 2 and so on.
 func window(all []airlock.Record, after, limit int) ([]airlock.Record, error) {
-	if err := checkLimit(limit); err != nil {
+	if err := airlock.CheckLimit(limit); err != nil {
 		return nil, err
 	}
 	from := min(max(after, 0), len(all))
@@ -89,7 +89,7 @@ func window(all []airlock.Record, after, limit int) ([]airlock.Record, error) {
 func (s *Store) Due(ctx context.Context, workspace string, now time.Time, limit int) ([]airlock.Owed, error) {
 	return do(ctx, s, OpDue, workspace, func() ([]airlock.Owed, error) {
 		due := []airlock.Owed{}
-		if err := checkLimit(limit); err != nil {
+		if err := airlock.CheckLimit(limit); err != nil {
 			return nil, err
 		}
 		space := s.spaces[workspace]

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"airlock/handlers/internal/airlock"
-	"airlock/statemachine"
 )
 
 // Create stores a new request.
@@ -127,7 +126,7 @@ const (
 // rows counts what a commit writes and deletes: at most two rows for each index, and one for all else.
 func rows(c airlock.Commit) int {
 	n := 1 + 2 + 2 + len(c.Notices) + len(c.Dirty)
-	for _, one := range []bool{c.Record != nil, c.Review != nil, !c.Before.Due.IsZero() || !c.After.Due.IsZero()} {
+	for _, one := range []bool{c.Record != nil, c.Review != nil, !c.Before.Due.IsZero(), !c.After.Due.IsZero()} {
 		if one {
 			n++
 		}
@@ -140,57 +139,12 @@ func rows(c airlock.Commit) int {
 	return n
 }
 
-// check reports what can be seen to be wrong with a commit before anything is read.
+// check refuses a commit before anything is read.
 func check(c airlock.Commit, create bool) error {
-	if err := c.Check(); err != nil {
-		return err
-	}
-	a, b := c.After, c.Before
-	_, known := statemachine.Of(a.Status)
-	switch {
-	case !workspaceID.MatchString(a.WorkspaceID) || !requestID.MatchString(a.ID):
-		return fmt.Errorf("commit %q in %q: not an id", a.ID, a.WorkspaceID)
-	case !known:
-		return fmt.Errorf("commit %s: there is no status %q", a.ID, a.Status)
-	case create != reflect.ValueOf(b).IsZero():
-		return fmt.Errorf("commit %s: only a new request has no Before", a.ID)
-	case !create && b.ETag == "":
-		return fmt.Errorf("commit %s: Before has no ETag: it comes from a list, or was not read", a.ID)
-	case !named(a.CreatedBy.ID) || (!create && a.CreatedBy.ID != b.CreatedBy.ID):
-		return fmt.Errorf("commit %s: %q cannot be its requester", a.ID, a.CreatedBy.ID)
-	case a.UpdatedWhen.Unix() < 0 || a.UpdatedWhen.UTC().Year() > 2200:
-		return fmt.Errorf("commit %s: changed at %v", a.ID, a.UpdatedWhen)
-	case c.Review != nil && (!named(c.Review.Reviewer.ID) || c.Review.Round < 1):
-		return fmt.Errorf("commit %s: a review by %q in round %d", a.ID, c.Review.Reviewer.ID, c.Review.Round)
-	case c.Manifest != nil && (c.Manifest.Round < 1 || len(c.Manifest.Files) > airlock.MaxManifestFiles):
-		return fmt.Errorf("commit %s: a manifest of %d files in round %d", a.ID, len(c.Manifest.Files), c.Manifest.Round)
-	}
-	for i, page := range c.Dirty {
-		if slices.Contains(c.Dirty[:i], page) {
-			return fmt.Errorf("commit %s: page %d is dirty twice", a.ID, page)
-		}
-	}
-	if err := checkNotices(c); err != nil {
+	if err := c.Check(create); err != nil {
 		return err
 	}
 	return checkSize(c)
-}
-
-// checkNotices refuses a list of untold notices that is not what was there before, without some, with the new ones.
-func checkNotices(c airlock.Commit) error {
-	fresh := map[string]bool{}
-	for _, n := range c.Notices {
-		if !named(n.ID) || fresh[n.ID] || slices.Contains(c.Before.Untold, n.ID) {
-			return fmt.Errorf("commit %s: notice %q is not new", c.After.ID, n.ID)
-		}
-		fresh[n.ID] = true
-	}
-	for i, id := range c.After.Untold {
-		if slices.Contains(c.After.Untold[:i], id) || (!fresh[id] && !slices.Contains(c.Before.Untold, id)) {
-			return fmt.Errorf("commit %s: there is no notice %q", c.After.ID, id)
-		}
-	}
-	return nil
 }
 
 // checkSize refuses what cannot fit a table, roughly.
@@ -218,14 +172,8 @@ func checkSize(c airlock.Commit) error {
 
 // PutSettings stores the settings of a workspace.
 func (s *Store) PutSettings(ctx context.Context, set airlock.Settings, r airlock.Record) (airlock.Settings, error) {
-	if !workspaceID.MatchString(set.WorkspaceID) {
-		return airlock.Settings{}, fmt.Errorf("memstore: settings of %q: not an id", set.WorkspaceID)
-	}
-	if _, _, err := airlock.VerifyChain([]airlock.Record{r}, r.Seq-1, r.Previous); err != nil {
-		return airlock.Settings{}, fmt.Errorf("memstore: settings of %s: %w", set.WorkspaceID, err)
-	}
-	if set.RecordSeq != r.Seq || set.RecordHash != r.Hash {
-		return airlock.Settings{}, fmt.Errorf("memstore: settings of %s do not hold the head of their chain", set.WorkspaceID)
+	if err := set.CheckRecord(r); err != nil {
+		return airlock.Settings{}, fmt.Errorf("memstore: %w", err)
 	}
 	return do(ctx, s, OpPutSettings, set.WorkspaceID, func() (airlock.Settings, error) {
 		space := s.space(set.WorkspaceID)

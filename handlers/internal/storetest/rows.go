@@ -1,8 +1,10 @@
 package storetest
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -160,6 +162,11 @@ func testRecords(s *suite) {
 	}
 }
 
+// longestFirst is the order in which a store lists what is due.
+func longestFirst(a, b airlock.Owed) int {
+	return cmp.Or(a.Due.Compare(b.Due), strings.Compare(a.Request, b.Request))
+}
+
 func testDue(s *suite) {
 	now := at(100)
 	times := []time.Time{
@@ -182,6 +189,9 @@ func testDue(s *suite) {
 		for _, workspace := range []string{home, other, "b"} {
 			got, err := s.store.Due(s.ctx, workspace, now, airlock.MaxPage)
 			s.ok(err)
+			if !slices.IsSortedFunc(got, longestFirst) {
+				s.Errorf("%s: listed in the order %v", what, got)
+			}
 			listed := map[string]bool{}
 			for _, owed := range got {
 				r := rows[owed.Request]
@@ -216,8 +226,27 @@ func testDue(s *suite) {
 		}
 	}
 	hold("at the end")
+	all, err := s.store.Due(s.ctx, other, now, airlock.MaxPage)
+	s.ok(err)
 	got, err := s.store.Due(s.ctx, other, now, 3)
 	s.ok(err)
-	s.equal("limited", len(got), 3)
+	s.equal("limited", got, all[:3]) // whatever fails again and again does not keep the others from being seen
+	for _, late := range []time.Time{time.Date(2200, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		got, err := s.store.Due(s.ctx, other, late, airlock.MaxPage)
+		s.ok(err)
+		with := 0
+		for _, r := range rows {
+			if r.WorkspaceID == other && !r.Due.IsZero() {
+				with++
+			}
+		}
+		s.equal("due at "+late.String(), len(got), with)
+	}
+	for _, never := range []time.Time{time.Date(1969, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(2201, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		c := follow(s.request(home, id(1)))
+		c.After.Due = never
+		_, err := s.store.Commit(s.ctx, c)
+		s.fails(err, errMistake)
+	}
 	s.commit(moved(s.request(home, id(1)), statemachine.Cancelled, 5)) // the rows are still in step with the request
 }

@@ -3,7 +3,6 @@ package tablestore
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"strings"
 	"time"
 
@@ -25,19 +24,8 @@ const (
 	pingRow     = "ping"
 )
 
-var (
-	workspaceID = regexp.MustCompile(`^[0-9a-z-]{1,64}$`)
-	requestID   = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-)
-
-// maxID is how many bytes the id of a person or a notice may have. Encoded it takes up to three times as many, which
-// fits a key. Azure: 1 KiB, of two bytes a character.
-const maxID = 128
-
-func nameable(id string) bool { return id != "" && len(id) <= maxID }
-
 // encode makes any text usable in a key or a filter: letters, digits, dots and hyphens stay, every other byte becomes a
-// tilde and two hexadecimal digits. So neither a separator of keys nor a quote can come from outside.
+// tilde and two hexadecimal digits, which takes up to three times as many. So neither a separator of keys nor a quote can come from outside.
 // Azure: keys have no / \ # ? and no control characters.
 func encode(text string) string {
 	var b strings.Builder
@@ -80,10 +68,16 @@ func changedRow(when time.Time, id string) string {
 	return fmt.Sprintf("upd_%019d_%s", math.MaxInt64-when.UnixNano(), invert(id))
 }
 
-func dueRow(id string) string { return "own_" + id }
+const duePrefix = "own_"
 
-// maxSeq is the highest number of a record that its key has room for.
-const maxSeq = 9_999_999_999
+// dueRow sorts by time: what has been due for longest comes first. Nineteen digits are enough for every time that a
+// request can be due at.
+func dueRow(when time.Time, id string) string { return duePrefix + dueKey(when) + "_" + id }
+
+func dueKey(when time.Time) string { return fmt.Sprintf("%019d", when.UnixNano()) }
+
+// endOfTime is later than any time that a request can be due at.
+func endOfTime() time.Time { return time.Date(2201, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 func recordPrefix(id string) string { return "aud_" + id + "_" }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"airlock/handlers/internal/airlock"
 	"airlock/statemachine"
 
 	"pgregory.net/rapid"
@@ -44,7 +45,7 @@ func TestInvertReversesTheOrder(t *testing.T) {
 	})
 }
 
-func TestChangedRowOrder(t *testing.T) {
+func TestKeysWithTimesSortAsTheyAreListed(t *testing.T) {
 	when := rapid.Custom(func(t *rapid.T) time.Time {
 		return time.Unix(rapid.Int64Range(0, 7_200_000_000).Draw(t, "s"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns"))
 	})
@@ -63,6 +64,13 @@ func TestChangedRowOrder(t *testing.T) {
 		}
 		if strings.Compare(moment(t1), moment(t2)) != t1.Compare(t2) {
 			t.Fatalf("%s and %s", moment(t1), moment(t2))
+		}
+		want = t1.Compare(t2)
+		if want == 0 {
+			want = strings.Compare(a, b)
+		}
+		if got := strings.Compare(dueRow(t1, a), dueRow(t2, b)); got != want {
+			t.Fatalf("%s and %s: %d, want %d", dueRow(t1, a), dueRow(t2, b), got, want)
 		}
 	})
 }
@@ -84,18 +92,18 @@ func TestStatusesDoNotOverlap(t *testing.T) {
 
 // TestKeysFit makes the longest keys. Azure: 1 KiB, of two bytes a character, without / \ # ? and control characters.
 func TestKeysFit(t *testing.T) {
-	id, worst := "01990000-0000-7000-8000-000000000001", strings.Repeat("\xff", maxID)
+	id, worst := "01990000-0000-7000-8000-000000000001", strings.Repeat("\xff", airlock.MaxID)
 	for _, key := range []string{
-		requestRow(id), statusRow(statemachine.RejectionInProgress, id), changedRow(time.Unix(0, 0), id), dueRow(id), recordRow(recordPrefix(id), maxSeq),
+		requestRow(id), statusRow(statemachine.RejectionInProgress, id), changedRow(time.Unix(0, 0), id), dueRow(endOfTime(), id), recordRow(recordPrefix(id), airlock.MaxRecords),
 		reviewRow(id, 1<<62, worst), noticeRow(id, worst), manifestRow(id, 1<<62, 39), requesterPartition + encode(worst), idPartition + id,
-		settingsRow, recordRow(settingsRecordPrefix, maxSeq), workspacesPartition, strings.Repeat("a", 64),
+		settingsRow, recordRow(settingsRecordPrefix, airlock.MaxRecords), workspacesPartition, strings.Repeat("a", 64),
 	} {
 		if len(key) > 512 || strings.ContainsAny(key, "/\\#?%'\"`") || regexp.MustCompile(`[^\x21-\x7e]`).MatchString(key) {
 			t.Errorf("%d characters: %s", len(key), key)
 		}
 	}
 	for _, partition := range []string{idPartition, requesterPartition, workspacesPartition, pingPartition} {
-		if workspaceID.MatchString(partition) {
+		if airlock.IsWorkspaceID(partition) {
 			t.Errorf("%s could be a workspace", partition)
 		}
 	}

@@ -20,11 +20,11 @@ import (
 
 // Requests lists one page of a workspace's requests: one query, whatever the filters.
 func (s *Store) Requests(ctx context.Context, q airlock.Query) (airlock.Page, error) {
-	if err := checkLimit(q.Limit); err != nil {
-		return airlock.Page{}, err
+	if err := airlock.CheckLimit(q.Limit); err != nil {
+		return airlock.Page{}, fmt.Errorf("tablestore: %w", err)
 	}
 	_, known := statemachine.Of(q.Status)
-	nothing := !workspaceID.MatchString(q.Workspace) || (q.Status != "" && !known) || len(q.Creator) > maxID || len(q.Type) > maxID
+	nothing := !airlock.IsWorkspaceID(q.Workspace) || (q.Status != "" && !known) || len(q.Creator) > airlock.MaxID || len(q.Type) > airlock.MaxID
 	var conditions string
 	switch {
 	case q.Order == airlock.NewestFirst && q.Status != "":
@@ -71,12 +71,12 @@ const lookupsAtOnce = 16
 // RequestsOf lists one page of a person's requests: one query of the lookup, then each request by its id, since they are
 // in many partitions.
 func (s *Store) RequestsOf(ctx context.Context, person string, limit int, cursor string) (airlock.Page, error) {
-	if err := checkLimit(limit); err != nil {
-		return airlock.Page{}, err
+	if err := airlock.CheckLimit(limit); err != nil {
+		return airlock.Page{}, fmt.Errorf("tablestore: %w", err)
 	}
 	filter := fmt.Sprintf("PartitionKey eq '%s%s'", requesterPartition, encode(person))
 	var all []airlock.Owed // for the workspace and the id
-	l := list{name: "of " + filter, filter: filter, limit: limit, nothing: !nameable(person)}
+	l := list{name: "of " + filter, filter: filter, limit: limit, nothing: !airlock.IsID(person)}
 	next, err := s.page(ctx, l, cursor, func(e entity) error {
 		all = append(all, airlock.Owed{Workspace: e.text(columnWorkspace), Request: invert(e.key())})
 		return nil
@@ -111,8 +111,8 @@ func (s *Store) RequestsOf(ctx context.Context, person string, limit int, cursor
 
 // Workspaces lists one page of the workspaces that have settings.
 func (s *Store) Workspaces(ctx context.Context, limit int, cursor string) (ids []string, next string, err error) {
-	if err := checkLimit(limit); err != nil {
-		return nil, "", err
+	if err := airlock.CheckLimit(limit); err != nil {
+		return nil, "", fmt.Errorf("tablestore: %w", err)
 	}
 	filter := fmt.Sprintf("PartitionKey eq '%s'", workspacesPartition)
 	ids = []string{}

@@ -14,7 +14,7 @@ import (
 
 // Request reads one.
 func (s *Store) Request(ctx context.Context, workspace, id string) (airlock.Request, error) {
-	if !workspaceID.MatchString(workspace) || !requestID.MatchString(id) {
+	if !airlock.IsWorkspaceID(workspace) || !airlock.IsRequestID(id) {
 		return airlock.Request{}, fmt.Errorf("tablestore: read: %w", airlock.ErrNotFound)
 	}
 	var r airlock.Request
@@ -47,7 +47,7 @@ func (s *Store) get(ctx context.Context, op, id, partition, key string, into any
 
 // Workspace finds the workspace of a request.
 func (s *Store) Workspace(ctx context.Context, id string) (string, error) {
-	if !requestID.MatchString(id) {
+	if !airlock.IsRequestID(id) {
 		return "", fmt.Errorf("tablestore: look up: %w", airlock.ErrNotFound)
 	}
 	answer, err := s.table.GetEntity(ctx, idPartition+id, lookupRow, nil)
@@ -63,7 +63,7 @@ func (s *Store) Workspace(ctx context.Context, id string) (string, error) {
 
 // Settings reads a workspace's settings.
 func (s *Store) Settings(ctx context.Context, workspace string) (airlock.Settings, error) {
-	if !workspaceID.MatchString(workspace) {
+	if !airlock.IsWorkspaceID(workspace) {
 		return airlock.Settings{}, fmt.Errorf("tablestore: read settings: %w", airlock.ErrNotFound)
 	}
 	var set airlock.Settings
@@ -125,11 +125,11 @@ func (s *Store) SettingsRecords(ctx context.Context, workspace string, after, li
 }
 
 func (s *Store) records(ctx context.Context, workspace, id, prefix string, after, limit int) ([]airlock.Record, error) {
-	if err := checkLimit(limit); err != nil {
-		return nil, err
+	if err := airlock.CheckLimit(limit); err != nil {
+		return nil, fmt.Errorf("tablestore: %w", err)
 	}
 	records := []airlock.Record{}
-	filter := fmt.Sprintf(" and RowKey gt '%s'", recordRow(prefix, min(max(after, 0), maxSeq)))
+	filter := fmt.Sprintf(" and RowKey gt '%s'", recordRow(prefix, min(max(after, 0), airlock.MaxRecords)))
 	err := s.each(ctx, "records", workspace, id, prefix, filter, limit, func(e entity) error {
 		var r airlock.Record
 		err := e.document(&r)
@@ -142,17 +142,20 @@ func (s *Store) records(ctx context.Context, workspace, id, prefix string, after
 	return records, nil
 }
 
-// Due lists requests that have something due.
+// Due lists requests that have something due, the longest first: the keys are in that order.
 func (s *Store) Due(ctx context.Context, workspace string, now time.Time, limit int) ([]airlock.Owed, error) {
-	if err := checkLimit(limit); err != nil {
-		return nil, err
+	if err := airlock.CheckLimit(limit); err != nil {
+		return nil, fmt.Errorf("tablestore: %w", err)
 	}
 	due := []airlock.Owed{}
-	prefix := dueRow("")
-	filter := fmt.Sprintf(" and %s le '%s'", columnDue, moment(now))
-	err := s.each(ctx, "due", workspace, anyID, prefix, filter, limit, func(e entity) error {
+	if now.After(endOfTime()) {
+		now = endOfTime()
+	}
+	filter := fmt.Sprintf(" and RowKey lt '%s'", duePrefix+dueKey(now.Add(1)))
+	err := s.each(ctx, "due", workspace, anyID, duePrefix, filter, limit, func(e entity) error {
 		when, err := time.Parse(time.RFC3339Nano, e.text(columnDue))
-		due = append(due, airlock.Owed{Workspace: workspace, Request: strings.TrimPrefix(e.key(), prefix), Due: when})
+		_, id, _ := strings.Cut(strings.TrimPrefix(e.key(), duePrefix), "_")
+		due = append(due, airlock.Owed{Workspace: workspace, Request: id, Due: when})
 		return err
 	})
 	if err != nil {
@@ -168,7 +171,7 @@ const anyID = "00000000-0000-0000-0000-000000000000"
 // there is one. It asks for page after page: the service may end a page wherever it likes, even before the first row.
 // Ids that nothing can be stored under have no rows.
 func (s *Store) each(ctx context.Context, op, workspace, id, prefix, filter string, limit int, use func(entity) error) error {
-	if !workspaceID.MatchString(workspace) || !requestID.MatchString(id) {
+	if !airlock.IsWorkspaceID(workspace) || !airlock.IsRequestID(id) {
 		return failed(op, id, ctx.Err())
 	}
 	filter = within(workspace, prefix) + filter

@@ -16,7 +16,7 @@
 //	req_<inverted id>                  the request
 //	idx_<status>_<inverted id>         a copy, in the order newest first within a status
 //	upd_<inverted time>_<inverted id>  a copy, in the order last changed first
-//	own_<id>                           when something is due; only while something is
+//	own_<due time>_<id>                when something is due; only while something is
 //	aud_<id>_<seq>                     an audit record
 //	rev_<id>_<round>_<reviewer>        a review; the key makes it the only one by that person in the round
 //	out_<id>_<notice>                  a notice that is not published yet

@@ -150,7 +150,7 @@ func TestConditions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want = []string{"PUT req " + second.ETag, "PUT idx *", "PUT upd *", "PUT own *", "DELETE out *"}
+	want = []string{"PUT req " + second.ETag, "PUT idx *", "PUT upd *", "DELETE own *", "POST own ", "DELETE out *"}
 	if !slices.Equal(operations, want) {
 		t.Errorf("got  %q\nwant %q", operations, want)
 	}

@@ -15,7 +15,7 @@ import (
 
 // Create stores a new request: two lookups, then one transaction.
 func (s *Store) Create(ctx context.Context, c airlock.Commit) (airlock.Request, error) {
-	if err := check(c, true); err != nil {
+	if err := c.Check(true); err != nil {
 		return airlock.Request{}, fmt.Errorf("tablestore: create: %w", err)
 	}
 	if err := s.reserve(ctx, c.After); err != nil {
@@ -65,7 +65,7 @@ func (s *Store) reserve(ctx context.Context, a airlock.Request) error {
 
 // Commit stores the next version of a request in one transaction.
 func (s *Store) Commit(ctx context.Context, c airlock.Commit) (airlock.Request, error) {
-	if err := check(c, false); err != nil {
+	if err := c.Check(false); err != nil {
 		return airlock.Request{}, fmt.Errorf("tablestore: %w", err)
 	}
 	b, a := c.Before, c.After
@@ -138,7 +138,7 @@ func beside(t *transaction, c airlock.Commit) {
 	if v := c.Review; v != nil {
 		t.add(row{key: reviewRow(a.ID, v.Round, v.Reviewer.ID), document: v})
 	}
-	due := row{key: dueRow(a.ID), columns: map[string]any{columnDue: moment(a.Due), columnTries: a.Tries},
+	due := row{key: dueRow(a.Due, a.ID), columns: map[string]any{columnDue: moment(a.Due), columnTries: a.Tries},
 		document: struct {
 			LastError string `json:"lastError"`
 		}{a.LastError}}
@@ -146,9 +146,9 @@ func beside(t *transaction, c airlock.Commit) {
 	case b.Due.IsZero() && !a.Due.IsZero():
 		t.add(due)
 	case !b.Due.IsZero() && !a.Due.IsZero():
-		t.replace(due, "")
+		t.move(dueRow(b.Due, b.ID), due)
 	case !b.Due.IsZero() && a.Due.IsZero():
-		t.remove(due.key)
+		t.remove(dueRow(b.Due, b.ID))
 	}
 	for _, id := range b.Untold {
 		if !slices.Contains(a.Untold, id) {
@@ -165,7 +165,7 @@ func beside(t *transaction, c airlock.Commit) {
 
 // PutSettings stores the settings of a workspace in one transaction; the first ones after a lookup.
 func (s *Store) PutSettings(ctx context.Context, set airlock.Settings, r airlock.Record) (airlock.Settings, error) {
-	if err := checkSettings(set, r); err != nil {
+	if err := set.CheckRecord(r); err != nil {
 		return airlock.Settings{}, fmt.Errorf("tablestore: %w", err)
 	}
 	if set.ETag == "" {
