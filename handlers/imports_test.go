@@ -45,6 +45,7 @@ var rules = map[string]rule{
 	"handlers/internal/zonetest":      {[]string{"handlers/internal/airlock", "statemachine"}, false, "a suite sees the port, not who implements it"},
 	"handlers/internal/simulation": {[]string{"handlers/internal/airlock", "handlers/internal/memstore", "handlers/internal/memzone", "statemachine"}, false,
 		"the domain on storage that fails on purpose"},
+	"handlers/internal/simulation/simulate": {[]string{"handlers/internal/simulation"}, false, "the simulation as a command: it only prints"},
 }
 
 // azure are the packages that only adapters may see.

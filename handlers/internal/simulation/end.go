@@ -1,0 +1,262 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"airlock/handlers/internal/airlock"
+	"airlock/handlers/internal/memzone"
+	"airlock/statemachine"
+)
+
+// heal ends all that goes wrong, lets every invocation come to its end, and waits until everything rests.
+func (w *world) heal() {
+	w.trace("everything heals")
+	w.mood = mood{tags: w.mood.tags, copyTime: w.mood.copyTime, cache: w.mood.cache, deaf: w.mood.deaf}
+	for len(w.jobs) > 0 {
+		w.resume(0)
+	}
+	if w.mood.deaf {
+		w.queue, w.events = nil, nil
+	}
+	w.rest()
+}
+
+// rest lets time pass, with all that arrives and a sweep now and then, until nothing is owed.
+func (w *world) rest() {
+	end := w.now.Add(10 * 24 * time.Hour)
+	for pause := time.Minute; ; pause = min(2*pause, time.Hour) {
+		for len(w.queue) > 0 || len(w.events) > 0 || len(w.scans) > 0 {
+			before := len(w.queue) + len(w.events) + len(w.scans)
+			w.arrive()
+			if len(w.queue)+len(w.events)+len(w.scans) >= before {
+				break
+			}
+		}
+		i := slices.IndexFunc(w.requests(), func(r airlock.Request) bool { return !resting(r) })
+		if i < 0 {
+			return
+		}
+		if w.now.After(end) {
+			r := w.requests()[i]
+			w.wrong("%s never rests: it is %s and owes %v and %v (%s)", r.ID, r.Status, r.Owed, r.Untold, r.LastError)
+			return
+		}
+		w.now = w.now.Add(pause)
+		if _, err := w.processes[0].Sweep(context.Background()); err != nil {
+			w.wrong("a sweep fails although nothing is wrong: %v", err)
+		}
+	}
+}
+
+func resting(r airlock.Request) bool {
+	status, _ := statemachine.Of(r.Status)
+	return status.Rests() && len(r.Owed) == 0 && len(r.Untold) == 0 && len(r.Gone) == 0 && r.Tries == 0
+}
+
+// arrive delivers what is due, all of it, in any order.
+func (w *world) arrive() {
+	for range len(w.queue) {
+		w.deliverNudge()
+	}
+	for range len(w.scans) {
+		w.runScan()
+	}
+	for range len(w.events) {
+		w.deliverEvent()
+	}
+	for len(w.jobs) > 0 {
+		w.resume(0)
+	}
+}
+
+// finish lets reasonable people go on with every request: what is offered must work, and nothing fails again.
+func (w *world) finish() {
+	w.now = w.now.Add(time.Hour)
+	for _, workspace := range []string{north, south} {
+		w.put(usual(workspace))
+	}
+	w.now = w.now.Add(time.Hour)
+	for range 4 {
+		for _, r := range w.requests() {
+			w.goOn(r)
+		}
+		w.rest()
+		w.now = w.now.Add(time.Hour)
+	}
+	for _, r := range w.requests() {
+		switch r.Status {
+		case statemachine.Failed, statemachine.Draft, statemachine.InReview:
+			w.wrong("%s cannot be brought to an end: it is %s (%s)", r.ID, r.Status, r.StatusMessage)
+		}
+	}
+}
+
+// goOn does the next thing that a request needs.
+func (w *world) goOn(r airlock.Request) {
+	owner, manager := "una", "mia"
+	if r.WorkspaceID == south {
+		owner, manager = r.CreatedBy.ID, "mia"
+	}
+	switch r.Status {
+	case statemachine.Draft:
+		if w.south(r) {
+			return
+		}
+		place := w.place(r, statemachine.Intake)
+		files, _ := w.zones.Blobs(place)
+		for _, name := range names { // whatever was interrupted is uploaded again
+			broken := slices.ContainsFunc(files, func(b airlock.Blob) bool {
+				return b.Name == name && b.Copy != airlock.CopyNone && b.Copy != airlock.CopySuccess
+			})
+			if name != names[0] && !broken {
+				continue
+			}
+			if _, err := w.zones.Put(place, name, memzone.File{Content: []byte("ok at the end")}); err != nil {
+				w.wrong("nothing can be uploaded to %s: %v", r.ID, err)
+			}
+		}
+		w.insist(r, owner, "submit")
+	case statemachine.InReview:
+		w.insist(r, manager, "approve")
+	case statemachine.Failed:
+		w.insist(r, "tara", "retry")
+	}
+}
+
+// south cancels the draft of somebody who has left: nobody else can submit it there.
+func (w *world) south(r airlock.Request) bool {
+	if r.WorkspaceID != south || r.CreatedBy.ID == "eve" || r.CreatedBy.ID == "sam" || r.CreatedBy.ID == "olga" {
+		return false
+	}
+	w.insist(r, "tara", "cancel")
+	return true
+}
+
+// insist does something that has to work.
+func (w *world) insist(r airlock.Request, who, action string) {
+	w.serial++
+	a := &attempt{key: fmt.Sprintf("attempt-%d", w.serial), who: w.somebody(who), workspace: r.WorkspaceID, id: r.ID, action: action, explained: true, started: w.now}
+	if action == "approve" {
+		last := "rob"
+		if r.WorkspaceID == south {
+			last = "sam"
+		}
+		for _, other := range []string{"max", "una", last} {
+			if r.CreatedBy.ID != a.who.ID && !r.ReviewedBy(a.who.ID) {
+				break
+			}
+			a.who = w.somebody(other)
+		}
+	}
+	a.who.SourceAddress = a.key
+	w.attempts[a.key] = a
+	err := w.perform(w.processes[1], a)
+	a.answer = answerOf(err)
+	w.trace("%s: %s: %s %s is told: %v", a.key, a.who.ID, action, r.ID, err)
+	if err != nil {
+		w.wrong("%s cannot %s %s, which is %s: %v", a.who.ID, action, r.ID, r.Status, err)
+	}
+}
+
+// judge holds everything against what must be true.
+func (w *world) judge(when string) {
+	checker := airlock.Checker{
+		Store: w.store, Zones: w.zones, TRE: tre, Layout: w.layout, Containers: containers{w.zones},
+		Published: func(id string) bool { return w.published[id] > 0 }, Deadline: w.now.Add(365 * 24 * time.Hour),
+	}
+	for _, workspace := range []string{north, south} {
+		found, err := checker.Workspace(context.Background(), workspace)
+		if err != nil {
+			w.wrong("%s: %v", when, err)
+		}
+		for _, v := range found {
+			w.wrong("%s: %s", when, v)
+		}
+	}
+	w.judgeRecords()
+	for _, r := range w.requests() {
+		w.judgeData(r)
+	}
+}
+
+// judgeRecords: everything that people are recorded to have done was theirs to do and was answered so, and everything
+// that was answered with success is recorded.
+func (w *world) judgeRecords() {
+	for _, a := range w.attempts {
+		a.recorded = 0
+	}
+	for _, r := range w.requests() {
+		records, err := w.store.Records(context.Background(), r.WorkspaceID, r.ID, 0, airlock.MaxPage)
+		if err != nil {
+			w.wrong("records of %s: %v", r.ID, err)
+		}
+		approvers := map[string]bool{}
+		for _, rec := range records {
+			if rec.Who == "system" {
+				continue
+			}
+			a := w.attempts[rec.Source]
+			if a == nil || a.who.ID != rec.Who || a.workspace != r.WorkspaceID || a.id != "" && a.id != r.ID || actionOf(rec.What) != a.action {
+				w.wrong("record %d of %s tells of %s by %s, who never tried", rec.Seq, r.ID, rec.What, rec.Who)
+				continue
+			}
+			a.recorded++
+			if !w.permitted(a, r.CreatedBy.ID, statemachine.Status(rec.From), rec.When) {
+				w.wrong("%s was not to %s %s, which was %s", rec.Who, rec.What, r.ID, rec.From)
+			}
+			w.judgeQuorum(r, rec, a, approvers)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(w.attempts)) {
+		a := w.attempts[key]
+		reads := a.action == "read" || a.action == "files" || a.action == "audit"
+		switch {
+		case a.answer == done && !reads && a.recorded == 0:
+			w.wrong("%s was told that %s of %s is done, and it is not recorded", a.who.ID, a.action, a.id)
+		case a.answer == refused && a.action != "link" && a.recorded > 0:
+			w.wrong("%s was refused %s of %s, and it is recorded", a.who.ID, a.action, a.id)
+		case a.action != "link" && a.recorded > 1:
+			w.wrong("%s of %s by %s is recorded %d times", a.action, a.id, a.who.ID, a.recorded)
+		}
+	}
+}
+
+// judgeQuorum counts the approvals since the gates.
+func (w *world) judgeQuorum(r airlock.Request, rec airlock.Record, a *attempt, approvers map[string]bool) {
+	switch rec.What {
+	case "submit":
+		clear(approvers)
+	case "endorse", "approve":
+		if approvers[rec.Who] {
+			w.wrong("%s approved %s twice", rec.Who, r.ID)
+		}
+		approvers[rec.Who] = true
+	}
+	if rec.What != "approve" {
+		return
+	}
+	if !slices.ContainsFunc(w.policiesOf(r.WorkspaceID, a.started, rec.When), func(p *policy) bool { return len(approvers) >= p.Approvals }) {
+		w.wrong("%s was approved by %d", r.ID, len(approvers))
+	}
+}
+
+// judgeData: what was scanned and let through has no malware in it.
+func (w *world) judgeData(r airlock.Request) {
+	switch r.Status {
+	case statemachine.InReview, statemachine.Approved, statemachine.Rejected, statemachine.Revoked:
+	default:
+		return
+	}
+	place := w.place(r, r.Zone())
+	blobs, _ := w.zones.Blobs(place)
+	for _, b := range blobs {
+		if content, _ := w.zones.Content(place, b.Name); r.Scanning && strings.HasPrefix(string(content), malware) {
+			w.wrong("%s is %s with malware in it", r.ID, r.Status)
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package simulation
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"airlock/handlers/internal/airlock"
+	"airlock/statemachine"
+)
+
+// This file is a second opinion on who may do what. It is written down from the rules as people tell them, and shares
+// nothing with the table of the state machine.
+
+// policy is what the settings of a workspace may have been for a while.
+type policy struct {
+	airlock.Settings
+	began, ended time.Time // the attempt to store them; ended zero: still running
+	until        time.Time // from when on nobody uses them any more; zero: for ever
+}
+
+// patience is how much longer than the cache settings may live on.
+const patience = time.Second
+
+// policies returns the settings that somebody may have been judged by, who asked at one time and was recorded at another.
+func (w *world) policiesOf(workspace string, from, to time.Time) []*policy {
+	var all []*policy
+	for _, p := range w.policies {
+		if p.WorkspaceID == workspace && !p.began.After(to) && (p.until.IsZero() || !p.until.Before(from)) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// rolesIn is what somebody is in a workspace.
+func rolesIn(s airlock.Settings, who airlock.Identity) []airlock.Role {
+	if !who.ForAPI {
+		if who.Audience == "api://"+s.WorkspaceID {
+			return who.Roles
+		}
+		return nil
+	}
+	var roles []airlock.Role
+	for _, m := range s.Members {
+		if m.ID == who.ID {
+			roles = append(roles, m.Roles...)
+		}
+	}
+	if slices.Contains(who.Roles, airlock.RoleAdmin) {
+		roles = append(roles, airlock.RoleAdmin)
+	}
+	return roles
+}
+
+// may says whether somebody with these roles may do something with a request in a status.
+func may(s airlock.Settings, roles []airlock.Role, requester bool, action string, status statemachine.Status, explained bool) bool {
+	is := func(r airlock.Role) bool { return slices.Contains(roles, r) }
+	mine := requester && (is(airlock.RoleResearcher) || is(airlock.RoleOwner))
+	admin, owner, manager := is(airlock.RoleAdmin), is(airlock.RoleOwner), is(airlock.RoleManager)
+	switch action {
+	case "create":
+		return (is(airlock.RoleResearcher) || owner) && !s.Archived
+	case "submit":
+		return status == "draft" && (mine || owner)
+	case "cancel":
+		return (status == "draft" || status == "in_review") && (mine || owner || admin) || status == "failed" && (owner || admin)
+	case "approve", "reject":
+		return status == "in_review" && manager && (!requester || s.SelfReview)
+	case "return":
+		return status == "in_review" && manager && (!requester || s.SelfReview) && explained
+	case "review":
+		return status == "in_review" && manager && (!requester || s.SelfReview)
+	case "revoke":
+		return status == "approved" && (manager || admin) && explained
+	case "retry":
+		return status == "failed" && (manager || owner || admin)
+	case "link":
+		return status == "draft" && (mine || owner) || status == "in_review" && (manager || owner) || status == "approved" && (mine || owner)
+	default:
+		return false
+	}
+}
+
+// permitted asks whether an attempt may have succeeded at a time on a request that was made by somebody.
+func (w *world) permitted(a *attempt, requester string, status statemachine.Status, at time.Time) bool {
+	return slices.ContainsFunc(w.policiesOf(a.workspace, a.started, at), func(p *policy) bool {
+		return may(p.Settings, rolesIn(p.Settings, a.who), requester == a.who.ID, a.action, status, a.explained)
+	})
+}
+
+// offered asks the same of something that somebody is offered.
+func (w *world) offered(a *attempt, r airlock.Request, action string) bool {
+	return slices.ContainsFunc(w.policiesOf(a.workspace, a.started, w.now), func(p *policy) bool {
+		return may(p.Settings, rolesIn(p.Settings, a.who), r.CreatedBy.ID == a.who.ID, action, r.Status, true)
+	})
+}
+
+// mayRead asks whether somebody may see what they have seen.
+func (w *world) mayRead(a *attempt) bool {
+	r, err := w.raw(a.workspace, a.id)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(w.policiesOf(a.workspace, a.started, w.now), func(p *policy) bool {
+		roles := rolesIn(p.Settings, a.who)
+		if a.action != "audit" || r.CreatedBy.ID == a.who.ID {
+			return len(roles) > 0
+		}
+		return slices.ContainsFunc(roles, func(role airlock.Role) bool { return role != airlock.RoleResearcher })
+	})
+}
+
+// raw reads a request as it is stored, from wherever.
+func (w *world) raw(workspace, id string) (airlock.Request, error) {
+	j := w.current
+	w.current = nil
+	defer func() { w.current = j }()
+	return w.store.Request(context.Background(), workspace, id)
+}
+
+// actionOf is what somebody did, of whom a record tells.
+func actionOf(what string) string {
+	switch what {
+	case "endorse", "approve":
+		return "approve"
+	case "resume_submitted", "resume_approval", "resume_rejection", "resume_blocking":
+		return "retry"
+	default:
+		return what
+	}
+}

@@ -1,0 +1,169 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"airlock/handlers/internal/airlock"
+	"airlock/handlers/internal/memstore"
+	"airlock/handlers/internal/memzone"
+)
+
+// The names of this world.
+const (
+	tre   = "tre"
+	north = "north-1111"
+	south = "south-2222"
+)
+
+// world is one run.
+type world struct {
+	random *rand.Rand
+	now    time.Time
+	mood   mood
+	store  *memstore.Store
+	zones  *memzone.Zones
+	layout airlock.Layout
+
+	processes [2]*process
+	jobs      []*job
+	stacks    []*stack
+	current   *job // the invocation that runs; nil: the world itself, for which nothing goes wrong
+
+	queue     []message
+	keys      map[string]time.Time
+	events    []event
+	scans     []scan
+	published map[string]int
+	links     []grant
+	known     []string // ids of requests that were made, or tried to be
+
+	attempts map[string]*attempt
+	policies []*policy
+
+	serial int
+	result Result
+	tracer func(string)
+}
+
+// mood is how bad a run is: each is a chance of 0 to 1.
+type mood struct {
+	fails, loses, dies       float64 // a call to a port
+	switches                 float64 // a stop at a call to a port
+	drops, doubles           float64 // a nudge or an event
+	copyBreaks               float64
+	silent, slow, not, lying float64 // the scanner
+	meddles, wild            float64 // people
+	requests                 int     // at most
+	tags                     bool    // the scanner writes index tags, and they must agree
+	copyTime                 time.Duration
+	cache                    time.Duration
+	deaf                     bool // when it heals, no nudge and no event is left
+}
+
+func newWorld(seed uint64, tracer func(string)) *world {
+	w := &world{
+		random: rand.New(rand.NewPCG(seed, 0x41_69_72)), now: began(), tracer: tracer,
+		keys: map[string]time.Time{}, published: map[string]int{}, attempts: map[string]*attempt{},
+		result: Result{Seed: seed, Faults: map[Kind]int{}, Ends: map[string]int{}}, layout: airlock.DefaultLayout(),
+	}
+	w.mood = w.drawMood()
+	if w.chance(0.3) {
+		w.layout = airlock.CompactLayout()
+	}
+	w.store = &memstore.Store{Fault: w.storeFault, Span: w.random.IntN(4)}
+	w.zones = memzone.New(memzone.Options{
+		Now: w.clock, CopyTime: w.mood.copyTime, BusyTime: 40 * time.Second, CopyEnd: w.copyEnd, Fault: w.zoneFault,
+	})
+	for i := range w.processes {
+		w.processes[i] = &process{name: fmt.Sprintf("p%d", i+1)}
+		w.boot(w.processes[i])
+	}
+	w.found()
+	return w
+}
+
+// drawMood makes some runs calm and others terrible, each in its own way.
+func (w *world) drawMood() mood {
+	some := func(share, most float64) float64 {
+		if !w.chance(share) {
+			return 0
+		}
+		return w.random.Float64() * most
+	}
+	return mood{
+		fails: some(0.6, 0.15), loses: some(0.6, 0.15), dies: some(0.6, 0.05), switches: some(0.8, 0.6),
+		drops: some(0.5, 0.6), doubles: some(0.5, 0.5), copyBreaks: some(0.4, 0.4),
+		silent: some(0.3, 0.5), slow: some(0.3, 0.7), not: some(0.3, 0.5), lying: some(0.3, 0.5),
+		meddles: some(0.5, 0.3), wild: some(0.5, 0.5), requests: pick(w, 1, 1, 2, 3), tags: w.chance(0.7), deaf: w.chance(0.5),
+		copyTime: pick(w, 0, 0, time.Second, time.Minute, 20*time.Minute), cache: pick(w, 0, 10*time.Second),
+	}
+}
+
+// boot gives a process a new service: what it remembered is gone.
+func (w *world) boot(p *process) {
+	timing := airlock.DefaultTiming()
+	timing.SettingsCache, timing.TaskTime = w.mood.cache, 24*time.Hour
+	p.dead = false
+	p.Service = &airlock.Service{
+		Store: w.store, Zones: w.zones, Queue: queue{w}, Announcer: topic{w}, TRE: tre, Layout: w.layout,
+		Now: w.clock, NewID: func() string { return w.uuid(7) }, NewTrace: func() string { return w.uuid(4) }, Spread: w.random.Float64,
+		Timing: timing, SweepWorkers: 1, ScanTags: w.mood.tags,
+		Report: func(_ context.Context, err error) { w.trace("%s: reports: %v", p.name, err) },
+	}
+}
+
+func (w *world) clock() time.Time { return w.now }
+
+func (w *world) uuid(version int) string {
+	w.serial++
+	id := []byte("00000000-0000-0000-8000-000000000000")
+	hexadecimal(id[:8], uint64(w.now.Sub(began())/time.Second))
+	hexadecimal(id[24:], uint64(w.serial))
+	id[14] = byte('0' + version)
+	return string(id)
+}
+
+// hexadecimal writes a number in all of the digits.
+func hexadecimal(digits []byte, n uint64) {
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = "0123456789abcdef"[n&15]
+		n >>= 4
+	}
+}
+
+func (w *world) chance(p float64) bool { return p > 0 && w.random.Float64() < p }
+
+func pick[T any](w *world, from ...T) T { return from[w.random.IntN(len(from))] }
+
+func (w *world) count(k Kind) { w.result.Faults[k]++ }
+
+func (w *world) trace(format string, args ...any) {
+	w.result.Steps++
+	if w.tracer != nil {
+		w.tracer(fmt.Sprintf("%s %s", w.now.Format("02 15:04:05"), fmt.Sprintf(format, args...)))
+	}
+}
+
+func (w *world) wrong(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	w.trace("VIOLATION: %s", text)
+	w.result.Violations = append(w.result.Violations, text)
+}
+
+// requests reads all requests of all workspaces, as they are stored, in order.
+func (w *world) requests() []airlock.Request {
+	var all []airlock.Request
+	for _, id := range w.known {
+		workspace, err := w.store.Workspace(context.Background(), id)
+		if err != nil {
+			continue
+		}
+		if r, err := w.store.Request(context.Background(), workspace, id); err == nil {
+			all = append(all, r)
+		}
+	}
+	return all
+}
