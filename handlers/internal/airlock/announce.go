@@ -56,9 +56,10 @@ func (l *look) untold(ctx context.Context) (notices []Notice, err error) {
 	if notices, err = l.s.Store.Notices(ctx, l.before.WorkspaceID, l.before.ID); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(notices, func(a, b Notice) int {
-		return cmp.Compare(slices.Index(l.before.Untold, a.ID), slices.Index(l.before.Untold, b.ID))
-	})
+	// Those that came after the request was read are published by whoever reads what they tell of.
+	place := func(n Notice) int { return slices.Index(l.before.Untold, n.ID) }
+	notices = slices.DeleteFunc(notices, func(n Notice) bool { return place(n) < 0 })
+	slices.SortFunc(notices, func(a, b Notice) int { return cmp.Compare(place(a), place(b)) })
 	return notices, nil
 }
 

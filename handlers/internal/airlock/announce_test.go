@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"airlock/handlers/internal/airlock"
+	"airlock/handlers/internal/memstore"
 	"airlock/handlers/internal/memzone"
 	sm "airlock/statemachine"
 )
@@ -62,6 +63,46 @@ func TestNoticesComeInOrder(t *testing.T) {
 		w.later(15 * time.Minute)
 	}
 	w.hears("a topic that is back", append(want, "approval_in_progress → "+ada, "approved → "+ada)...)
+	w.want(w.read(r.ID), sm.Approved)
+}
+
+// slowReader answers the next read of a request with what it was some time ago.
+type slowReader struct {
+	*memstore.Store
+	old *airlock.Request
+}
+
+func (s *slowReader) Request(ctx context.Context, workspace, id string) (airlock.Request, error) {
+	if r := s.old; r != nil {
+		s.old = nil
+		return *r, nil
+	}
+	return s.Store.Request(ctx, workspace, id)
+}
+
+// TestNoticesOfLaterChangesAreLeftAlone: an invocation that read a request some time ago finds notices of changes that it
+// does not know. It published them too, before others and without the location that belongs to them.
+func TestNoticesOfLaterChangesAreLeftAlone(t *testing.T) {
+	w := newWorld(t, people, func(s *airlock.Settings) { s.IncludeLocation = true })
+	w.told.fail = fmt.Errorf("topic: %w", airlock.ErrTransient)
+	old := w.submitted(airlock.Import, "x")
+	r := w.do(w.Review(t.Context(), manager, ws, old.ID, approve()))
+	if r.Status != sm.Approved {
+		t.Fatalf("it is %s", r.Status)
+	}
+	w.told.fail = nil
+	w.Service.Store = &slowReader{w.store, &old}
+	if err := w.Reconcile(t.Context(), ws, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.Service.Store = w.store
+	w.later(time.Hour)
+	of := func(s sm.Status) int { // where a status was told of first: what comes later with the same id is dropped
+		return slices.IndexFunc(w.told.last, func(n airlock.Notice) bool { return n.Status == s })
+	}
+	if i := of(sm.Approved); i < of(sm.ApprovalInProgress) || i < of(sm.InReview) || w.told.last[i].Location.URL == "" {
+		t.Errorf("it was told of %v", w.heard())
+	}
 	w.want(w.read(r.ID), sm.Approved)
 }
 
