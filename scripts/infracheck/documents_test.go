@@ -1,0 +1,227 @@
+package infracheck_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"airlock/functions"
+	"airlock/scripts/infracheck"
+)
+
+// table returns the rows of the table in a Markdown file whose first column has this title.
+func table(t *testing.T, file, title string) [][]string {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(raw), "\n| "+title+" |")
+	if !found {
+		t.Fatalf("%s has no table that begins with %s", file, title)
+	}
+	var rows [][]string
+	for _, line := range strings.Split(rest, "\n")[2:] {
+		if !strings.HasPrefix(line, "|") {
+			break
+		}
+		cells := strings.Split(strings.Trim(line, "| "), " | ")
+		rows = append(rows, cells)
+	}
+	return rows
+}
+
+func TestEveryRoleIsInTheTable(t *testing.T) {
+	written := map[infracheck.Assignment]bool{}
+	for _, row := range table(t, infra+"/README.md", "identity") {
+		a := infracheck.Assignment{Identity: row[0], Role: row[1], On: row[2]}
+		if written[a] {
+			t.Errorf("%+v stands there twice", a)
+		}
+		written[a] = true
+	}
+	given := map[infracheck.Assignment]bool{}
+	for _, p := range plans(t, load(t)) {
+		for _, a := range infracheck.Assignments(p) {
+			given[a] = true
+			if !written[a] {
+				t.Errorf("%+v is assigned, and the table does not say why", a)
+			}
+			if queued := strings.Contains(a.On, "blob-created") || strings.Contains(a.On, "scan-result"); queued && infracheck.Delivery(p) != "queue" {
+				t.Errorf("%+v is assigned without need in %v", a, p)
+			}
+		}
+	}
+	for a := range written {
+		if !given[a] {
+			t.Errorf("%+v is in the table, and never assigned", a)
+		}
+	}
+}
+
+// The table says which call needs a role. Those calls exist.
+func TestTheTableNamesRealCalls(t *testing.T) {
+	call := regexp.MustCompile("`([a-z]+)\\.([A-Z][A-Za-z]+)`")
+	calls := 0
+	for _, row := range table(t, infra+"/README.md", "identity") {
+		for _, match := range call.FindAllStringSubmatch(row[3], -1) {
+			calls++
+			method := regexp.MustCompile(`(?m)^func \([a-z]+ \*[A-Z][a-z]+\) ` + match[2] + `\(`)
+			files, err := filepath.Glob("../../handlers/internal/" + match[1] + "/*.go")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(files, func(file string) bool {
+				source, err := os.ReadFile(file)
+				return err == nil && method.Match(source)
+			}) {
+				t.Errorf("there is no %s in %s", match[2], match[1])
+			}
+		}
+		if row[0] == "app" && !strings.Contains(row[3], "`") && !strings.Contains(row[3], "the host") {
+			t.Errorf("the row %v names nothing that needs it", row)
+		}
+	}
+	if calls < 8 {
+		t.Errorf("only %d calls are named", calls)
+	}
+}
+
+func TestTheReadmeCountsAssignments(t *testing.T) {
+	program := load(t)
+	count := func(layout, delivery string) int {
+		params := infracheck.Example("workspace")
+		params["layout"], params["eventDelivery"] = layout, delivery
+		d, err := program.Deploy("workspace.bicep", "rg", params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(d.Of("Microsoft.Authorization/roleAssignments"))
+	}
+	wide, compact := count("default", "push"), count("compact", "push")
+	want := fmt.Sprintf("A workspace takes %d with the default layout and %d with the compact one, and %d or %d more with queued events.",
+		wide, compact, count("default", "queue")-wide, count("compact", "queue")-compact)
+	raw, err := os.ReadFile(infra + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(raw), want) {
+		t.Errorf("README does not say %q", want)
+	}
+}
+
+// Every alert has a playbook and the reverse, and both tables know them.
+func TestEveryAlertHasAPlaybook(t *testing.T) {
+	named := map[string]bool{}
+	severity := map[string]string{}
+	for _, p := range plans(t, load(t)) {
+		for _, kind := range []string{"Microsoft.Insights/scheduledQueryRules", "Microsoft.Insights/metricAlerts"} {
+			for _, alert := range p.Deployment.Of(kind) {
+				name := alert.Text("tags", "playbook")
+				if !strings.Contains(alert.Text("properties", "description"), "infra/playbooks/"+name+".md") {
+					t.Errorf("%s: the description does not name its playbook", alert.Name)
+				}
+				if fmt.Sprint(alert.Get("properties", "actions")) == "<nil>" {
+					t.Errorf("%s tells nobody", alert.Name)
+				}
+				named[name] = true
+				severity[name] = fmt.Sprint(alert.Get("properties", "severity"))
+			}
+		}
+	}
+	listed := map[string]bool{}
+	for _, row := range table(t, infra+"/README.md", "alert") {
+		_, rest, _ := strings.Cut(row[2], "](playbooks/")
+		name, _, _ := strings.Cut(rest, ".md)")
+		listed[name] = true
+		if row[1] != severity[name] {
+			t.Errorf("%s has severity %s, README says %s", name, severity[name], row[1])
+		}
+	}
+	files, err := filepath.Glob(infra + "/playbooks/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := map[string]bool{}
+	for _, file := range files {
+		written[strings.TrimSuffix(filepath.Base(file), ".md")] = true
+		checkPlaybook(t, file)
+	}
+	for name := range named {
+		if !written[name] || !listed[name] {
+			t.Errorf("alert %s: playbook %v, in README %v", name, written[name], listed[name])
+		}
+	}
+	if len(written) != len(named) || len(listed) != len(named) {
+		t.Errorf("%d alerts, %d playbooks, %d rows in README", len(named), len(written), len(listed))
+	}
+}
+
+// checkPlaybook: the same questions are answered by each, and links between them lead somewhere.
+func checkPlaybook(t *testing.T, file string) {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(raw)
+	name := strings.TrimSuffix(filepath.Base(file), ".md")
+	at := 0
+	for _, part := range []string{"# " + name + "\n", "**Fires** ", "\n## What it means\n", "\n## What users notice\n", "\n## What to look at\n", "\n## What to do\n"} {
+		i := strings.Index(text[at:], part)
+		if i < 0 {
+			t.Errorf("%s: no %q in its place", file, strings.TrimSpace(part))
+			continue
+		}
+		at += i + len(part)
+	}
+	for _, match := range regexp.MustCompile(`\]\(([a-z-]+\.md)\)`).FindAllStringSubmatch(text, -1) {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(file), match[1])); err != nil {
+			t.Errorf("%s links to %s, which is not there", file, match[1])
+		}
+	}
+}
+
+// The alerts look for invocations of functions that exist, and for lines that the program writes.
+func TestAlertsLookForWhatIsLogged(t *testing.T) {
+	source := ""
+	for _, pattern := range []string{"../../handlers/*.go", "../../handlers/internal/*/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if raw, err := os.ReadFile(file); err == nil && !strings.HasSuffix(file, "_test.go") {
+				source += string(raw)
+			}
+		}
+	}
+	called := regexp.MustCompile(`(?:^|[^A-Za-z])Name == "([A-Za-z]+)"`)
+	texts := regexp.MustCompile(`has_any \(([^)]*)\)|line\.message == "([a-z]+)"`)
+	names, phrases := 0, 0
+	for _, alert := range plans(t, load(t))[0].Deployment.Of("Microsoft.Insights/scheduledQueryRules") {
+		all, _ := alert.Get("properties", "criteria", "allOf").([]any)
+		query, _ := all[0].(map[string]any)["query"].(string)
+		for _, match := range called.FindAllStringSubmatch(query, -1) {
+			names++
+			if !slices.Contains(functions.Names(), match[1]) {
+				t.Errorf("%s looks for the function %s", alert.Name, match[1])
+			}
+		}
+		for _, match := range texts.FindAllStringSubmatch(query, -1) {
+			for _, phrase := range strings.Split(match[1]+match[2], `", "`) {
+				phrases++
+				if phrase = strings.Trim(phrase, `"`); !strings.Contains(source, phrase) {
+					t.Errorf("%s looks for %q, which nothing writes", alert.Name, phrase)
+				}
+			}
+		}
+	}
+	if names < 3 || phrases < 4 {
+		t.Errorf("only %d functions and %d texts are looked for", names, phrases)
+	}
+}
