@@ -61,16 +61,23 @@ func (s *Service) Scanned(ctx context.Context, report ScanReport) (Heard, error)
 			return "", fmt.Errorf("verdict for %s: %w", r.ID, err)
 		}
 		i := slices.IndexFunc(m.Files, func(f File) bool { return f.Name == report.Name })
-		if i >= 0 && m.Files[i].SealedETag == "" && r.Status == statemachine.Submitted {
-			// The scanner was faster than we were: note what has arrived, then look again.
+		if i >= 0 && m.Files[i].SealedETag != report.ETag && sealing(r) {
+			// The scanner may have been faster than we were: note what has arrived, then look again. The request is read
+			// first, so that what is decided about an older manifest is refused.
 			if err := s.Reconcile(ctx, r.WorkspaceID, r.ID); err != nil {
 				return "", err
 			}
-			if m, err = s.Store.Manifest(ctx, r.WorkspaceID, r.ID, r.Round); err != nil {
-				return "", fmt.Errorf("verdict for %s: %w", r.ID, err)
-			}
 			if r, err = s.Store.Request(ctx, r.WorkspaceID, r.ID); err != nil {
 				return "", fmt.Errorf("verdict for %s: %w", r.ID, err)
+			}
+			if m, err = s.Store.Manifest(ctx, r.WorkspaceID, r.ID, m.Round); err != nil {
+				return "", fmt.Errorf("verdict for %s: %w", r.ID, err)
+			}
+			if r.Round != m.Round {
+				return HeardStale, nil
+			}
+			if m.Files[i].SealedETag != report.ETag && sealing(r) {
+				return "", fmt.Errorf("verdict for %s: the file has not been seen to arrive: %w", r.ID, ErrTransient)
 			}
 		}
 		if i < 0 || m.Files[i].SealedETag != report.ETag {
@@ -86,6 +93,11 @@ func (s *Service) Scanned(ctx context.Context, report ScanReport) (Heard, error)
 		}
 	}
 	return "", fmt.Errorf("verdict for %s: %w", report.Place.Container, ErrLost)
+}
+
+// sealing reports whether the files of the request are still being sealed.
+func sealing(r Request) bool {
+	return slices.ContainsFunc(r.Owed, func(t statemachine.Task) bool { return t.Kind == statemachine.KindSeal })
 }
 
 // storeVerdict stores one verdict, and lets the request go on once every file has one: with the last one in the same commit.

@@ -186,6 +186,86 @@ func TestAContainerThatIsMadeTooLateDoesNotStay(t *testing.T) {
 	w.want(w.read(r.ID), sm.Cancelled)
 }
 
+// Two verdicts that came before anybody had seen the copies arrive: the later one was stored over a manifest that was read
+// before the earlier one was, which was then forgotten.
+func TestVerdictsThatComeEarlyDoNotOverwriteEachOther(t *testing.T) {
+	w := newWorld(t)
+	w.ScanTags = false
+	w.scanner = func(string) airlock.ScanResult { return airlock.ScanPending }
+	r := w.create(researcher, airlock.Import)
+	w.settle()
+	w.upload(r, "a", "1")
+	w.upload(r, "b", "2")
+	if _, err := w.Submit(t.Context(), researcher, ws, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.onWrite = func(write string) effect { // copied, and not noted
+		if write == "Commit" {
+			return diesBefore
+		}
+		return passes
+	}
+	w.note(w.survive(func() error { return w.Reconcile(t.Context(), ws, r.ID) }))
+	w.onWrite, w.ScanTags, w.queue.sent = nil, false, nil // the new process is like the old one
+	blobs, _ := w.zones.Blobs(w.place(r, sm.Holding, 1))
+	scanned := func(i int, result airlock.ScanResult) error {
+		report := airlock.ScanReport{Place: w.place(r, sm.Holding, 1), Name: blobs[i].Name, ETag: blobs[i].ETag, Verdict: airlock.Verdict{Result: result}}
+		return second2(w.Scanned(t.Context(), report))
+	}
+	first := true
+	w.Service.Store = reading{w.store, func(m airlock.Manifest) {
+		if first && m.Files[0].SealedETag != "" { // the first one has been noted, and is about to be judged
+			first = false
+			if err := scanned(1, airlock.NotScanned); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}}
+	if err := scanned(0, airlock.Clean); err != nil {
+		t.Fatal(err)
+	}
+	m, err := w.store.Manifest(t.Context(), ws, r.ID, 1)
+	if err != nil || m.Files[0].Verdict.Result != airlock.Clean || m.Files[1].Verdict.Result != airlock.NotScanned {
+		t.Errorf("%v, %+v", err, m.Files)
+	}
+}
+
+// A verdict on a fresh copy that came before anybody had seen that copy arrive was taken for old news: where no index tags
+// tell, it was lost, and the request waited for the scanner until it failed again.
+func TestAVerdictOnAFreshCopyIsNotOldNews(t *testing.T) {
+	w := newWorld(t)
+	w.ScanTags = false
+	w.scanner = func(string) airlock.ScanResult { return airlock.NotScanned }
+	r := w.submitted(airlock.Import, "1,2,3")
+	w.later(w.Timing.ScanDeadline)
+	w.want(w.read(r.ID), sm.Failed)
+	if _, err := w.Retry(t.Context(), manager, ws, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.onWrite = func(write string) effect { // copied, and not noted
+		if write == "Commit" {
+			return diesBefore
+		}
+		return passes
+	}
+	w.note(w.survive(func() error { return w.Reconcile(t.Context(), ws, r.ID) }))
+	w.onWrite, w.ScanTags, w.queue.sent, w.scanner = nil, false, nil, nil
+	w.scan()
+	w.want(w.read(r.ID), sm.InReview)
+}
+
+// reading is a store in which something happens after every manifest that is read.
+type reading struct {
+	airlock.Store
+	then func(airlock.Manifest)
+}
+
+func (s reading) Manifest(ctx context.Context, workspace, id string, round int) (airlock.Manifest, error) {
+	m, err := s.Store.Manifest(ctx, workspace, id, round)
+	s.then(m)
+	return m, err
+}
+
 // noSettings is a store that cannot read settings.
 type noSettings struct{ airlock.Store }
 
