@@ -20,6 +20,9 @@ func (w *world) heal() {
 	for len(w.jobs) > 0 {
 		w.resume(0)
 	}
+	for len(w.late) > 0 {
+		w.doLate()
+	}
 	if w.mood.deaf {
 		w.queue, w.events = nil, nil
 	}
@@ -71,6 +74,22 @@ func (w *world) arrive() {
 	}
 	for len(w.jobs) > 0 {
 		w.resume(0)
+	}
+}
+
+// forget lets so much time pass, with nobody there, that drafts end.
+func (w *world) forget() {
+	for range 3 {
+		w.now = w.now.Add(20 * 24 * time.Hour)
+		if _, err := w.processes[1].Sweep(context.Background()); err != nil {
+			w.wrong("a sweep fails although nothing is wrong: %v", err)
+		}
+		w.rest()
+	}
+	for _, r := range w.requests() {
+		if r.Status == statemachine.Draft {
+			w.wrong("%s is a draft for ever", r.ID)
+		}
 	}
 }
 

@@ -71,6 +71,8 @@ func (w *world) stimulate() bool {
 		w.changeSettings()
 	case n < 97:
 		w.upload()
+	case len(w.late) > 0:
+		w.doLate()
 	case w.chance(w.mood.wild):
 		w.forge()
 	case w.chance(w.mood.dies * 4):
@@ -91,6 +93,9 @@ func (w *world) passTime() {
 		d *= 200
 	case n >= 60:
 		d *= 5
+	}
+	for len(w.late) > 0 && w.late[0].until.Before(w.now.Add(d)) {
+		w.doLate()
 	}
 	w.now = w.now.Add(d)
 	w.trace("%s pass", d)

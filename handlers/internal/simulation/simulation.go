@@ -24,6 +24,7 @@ type Kind string
 const (
 	CallFailed    Kind = "call failed"
 	ReplyLost     Kind = "reply lost"
+	DoneLater     Kind = "done after it failed"
 	Crash         Kind = "crash"
 	TimedOut      Kind = "call after the deadline"
 	NudgeLost     Kind = "nudge lost"
@@ -45,7 +46,7 @@ const (
 
 // Kinds returns all kinds, in order.
 func Kinds() []Kind {
-	return []Kind{CallFailed, ReplyLost, Crash, TimedOut, NudgeLost, NudgeTwice, EventLost, EventTwice, OutOfOrder, CopyBroken, ScanSilent,
+	return []Kind{CallFailed, ReplyLost, DoneLater, Crash, TimedOut, NudgeLost, NudgeTwice, EventLost, EventTwice, OutOfOrder, CopyBroken, ScanSilent,
 		ScanSlow, ScanNot, ScanContrary, ScanForged, FileMeddled, SettingsMoved, Illegal, Switch}
 }
 
@@ -82,6 +83,10 @@ func Run(seed uint64, trace func(string)) Result {
 	}
 	w.heal()
 	w.judge("after rest")
+	if w.chance(0.1) {
+		w.forget()
+		w.judge("after a long time")
+	}
 	for _, r := range w.requests() {
 		w.result.Ends[string(r.Status)]++
 	}

@@ -38,6 +38,7 @@ type world struct {
 	scans     []scan
 	published map[string]int
 	links     []grant
+	late      []late
 	known     []string // ids of requests that were made, or tried to be
 
 	attempts map[string]*attempt
@@ -50,7 +51,7 @@ type world struct {
 
 // mood is how bad a run is: each is a chance of 0 to 1.
 type mood struct {
-	fails, loses, dies       float64 // a call to a port
+	fails, loses, late, dies float64 // a call to a port
 	switches                 float64 // a stop at a call to a port
 	drops, doubles           float64 // a nudge or an event
 	copyBreaks               float64
@@ -94,7 +95,7 @@ func (w *world) drawMood() mood {
 		return w.random.Float64() * most
 	}
 	return mood{
-		fails: some(0.6, 0.15), loses: some(0.6, 0.15), dies: some(0.6, 0.05), switches: some(0.8, 0.6),
+		fails: some(0.5, 0.12), loses: some(0.5, 0.12), late: some(0.4, 0.1), dies: some(0.5, 0.04), switches: some(0.8, 0.6),
 		drops: some(0.5, 0.6), doubles: some(0.5, 0.5), copyBreaks: some(0.4, 0.4),
 		silent: some(0.3, 0.5), slow: some(0.3, 0.7), not: some(0.3, 0.5), lying: some(0.3, 0.5),
 		meddles: some(0.5, 0.3), wild: some(0.5, 0.5), requests: pick(w, 1, 1, 2, 3), tags: w.chance(0.7), deaf: w.chance(0.5),
@@ -108,7 +109,7 @@ func (w *world) boot(p *process) {
 	timing.SettingsCache, timing.TaskTime = w.mood.cache, 24*time.Hour
 	p.dead = false
 	p.Service = &airlock.Service{
-		Store: w.store, Zones: w.zones, Queue: queue{w}, Announcer: topic{w}, TRE: tre, Layout: w.layout,
+		Store: slowStore{w.store, w}, Zones: slowZones{w.zones, w}, Queue: queue{w}, Announcer: topic{w}, TRE: tre, Layout: w.layout,
 		Now: w.clock, NewID: func() string { return w.uuid(7) }, NewTrace: func() string { return w.uuid(4) }, Spread: w.random.Float64,
 		Timing: timing, SweepWorkers: 1, ScanTags: w.mood.tags,
 		Report: func(_ context.Context, err error) { w.trace("%s: reports: %v", p.name, err) },

@@ -1,0 +1,84 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"airlock/handlers/internal/airlock"
+	"airlock/handlers/internal/memstore"
+	"airlock/handlers/internal/memzone"
+)
+
+// late is a write that was given up, and is done all the same: it was on its way.
+type late struct {
+	until time.Time // not later than then
+	do    func()
+}
+
+// onTheWay is how long a write can be on its way.
+const onTheWay = 2 * time.Minute
+
+// later decides whether a write is given up and done later. The error is for whoever gave it up.
+func (w *world) later(do func()) error {
+	if w.current == nil || w.current.on.dead || !w.chance(w.mood.late) {
+		return nil
+	}
+	w.count(DoneLater)
+	w.trace("%s: %s: the next write is given up, and done later", w.current.on.name, w.current.name())
+	w.late = append(w.late, late{w.now.Add(onTheWay), do})
+	return fmt.Errorf("simulated: %w", airlock.ErrTransient)
+}
+
+// doLate does what was given up first, or any.
+func (w *world) doLate() {
+	i := w.random.IntN(len(w.late))
+	do := w.late[i].do
+	w.late = append(w.late[:i], w.late[i+1:]...)
+	w.trace("a write that was given up is done")
+	do()
+}
+
+// slowStore is a store whose writes can be late.
+type slowStore struct {
+	*memstore.Store
+	w *world
+}
+
+// Commit implements airlock.Store.
+func (s slowStore) Commit(ctx context.Context, c airlock.Commit) (airlock.Request, error) {
+	if err := s.w.later(func() { _, _ = s.Store.Commit(context.Background(), c) }); err != nil {
+		return airlock.Request{}, err
+	}
+	return s.Store.Commit(ctx, c)
+}
+
+// slowZones is a storage whose writes can be late.
+type slowZones struct {
+	*memzone.Zones
+	w *world
+}
+
+// Open implements airlock.Zones.
+func (s slowZones) Open(ctx context.Context, p airlock.Place) error {
+	if err := s.w.later(func() { _ = s.Zones.Open(context.Background(), p) }); err != nil {
+		return err
+	}
+	return s.Zones.Open(ctx, p)
+}
+
+// Copy implements airlock.Zones.
+func (s slowZones) Copy(ctx context.Context, c airlock.Copy) error {
+	if err := s.w.later(func() { _ = s.Zones.Copy(context.Background(), c) }); err != nil {
+		return err
+	}
+	return s.Zones.Copy(ctx, c)
+}
+
+// Erase implements airlock.Zones.
+func (s slowZones) Erase(ctx context.Context, p airlock.Place) error {
+	if err := s.w.later(func() { _ = s.Zones.Erase(context.Background(), p) }); err != nil {
+		return err
+	}
+	return s.Zones.Erase(ctx, p)
+}
