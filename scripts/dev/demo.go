@@ -69,14 +69,18 @@ func scenarios(file string) []scenario {
 }
 
 // playAll plays every scenario and fails unless all end as told.
-func playAll(ctx context.Context, azure *localazure.Azure, file string, out io.Writer) error {
+func playAll(ctx context.Context, azure *localazure.Azure, heard *ear, file string, out io.Writer) error {
 	began := time.Now()
 	var failures []error
 	all := scenarios(file)
 	for i, s := range all {
 		fmt.Fprintf(out, "\n%d. %s\n", i+1, s.name)
 		p := &player{azure: azure, workspace: azure.Workspaces[0], out: out, began: time.Now(), patience: time.Minute}
-		if err := s.play(ctx, p); err != nil {
+		err := s.play(ctx, p)
+		if err == nil {
+			err = heard.told(ctx, p)
+		}
+		if err != nil {
 			p.say("FAILED: %v", err)
 			failures = append(failures, fmt.Errorf("%s: %w", s.name, err))
 		}
@@ -86,6 +90,9 @@ func playAll(ctx context.Context, azure *localazure.Azure, file string, out io.W
 		failures = append(failures, err)
 	} else {
 		fmt.Fprintf(out, "mails: %d, the last one %q\n", n, azure.Mailbox.Mails()[n-1].Subject)
+	}
+	if err := heard.summary(out); err != nil {
+		failures = append(failures, err)
 	}
 	if peak := azure.Host.PeakMemory(); peak > 0 {
 		fmt.Fprintf(out, "peak memory of the handler: %.1f MiB\n", float64(peak)/(1<<20))

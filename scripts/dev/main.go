@@ -67,8 +67,17 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer azure.Stop()
 	fmt.Fprintf(out, "started in %.1f s\n", time.Since(began).Seconds())
+	lines := out // the demo lists what it heard of each scenario
 	if *demo {
-		return playAll(ctx, azure, *file, out)
+		lines = nil
+	}
+	heard, stop, err := listen(ctx, azure, lines)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if *demo {
+		return playAll(ctx, azure, heard, *file, out)
 	}
 	introduce(azure, out)
 	select {
@@ -87,6 +96,7 @@ func introduce(a *localazure.Azure, out io.Writer) {
 	fmt.Fprintf(out, "storage    %s\n", a.Storage.PlainURL("ACCOUNT"))
 	fmt.Fprintf(out, "Entra ID   %s\n", a.Entra.Issuer())
 	fmt.Fprintf(out, "mails      %s\n", a.Mailbox.URL())
+	fmt.Fprintf(out, "notices    each is printed here as the subscriber in scripts/watch hears it\n")
 	for _, w := range a.Workspaces {
 		scan := "files are scanned"
 		if !w.Scanning {

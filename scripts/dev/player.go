@@ -30,6 +30,7 @@ type player struct {
 	out       io.Writer
 	began     time.Time
 	patience  time.Duration // how long to wait for a status
+	made      []string      // ids of its requests
 }
 
 // request is what the player reads of a request.
@@ -97,6 +98,7 @@ func (p *player) act(ctx context.Context, who, id, action string, body any) (req
 func (p *player) create(ctx context.Context, who, direction, title string) (string, error) {
 	r, err := p.act(ctx, who, "", "", map[string]string{"type": direction, "title": title, "businessJustification": "A demonstration"})
 	if err == nil {
+		p.made = append(p.made, r.ID)
 		p.say("%s makes an %s request: %s", who, direction, r.Status)
 	}
 	return r.ID, err

@@ -218,7 +218,8 @@ func (a *Azure) startBus(ctx context.Context, o Options, log zerolog.Logger) err
 		DataFile: file,
 		Queues:   []servicebus.Queue{{Name: StatusQueue, MaxDeliveryCount: 10, DuplicateDetectionWindow: window}},
 		Topics: []servicebus.Topic{{Name: NoticeTopic, DuplicateDetectionWindow: window, Subscriptions: []servicebus.Subscription{
-			{Name: MailingList, MaxDeliveryCount: 10}, {Name: WatchList, MaxDeliveryCount: 10},
+			{Name: MailingList, MaxDeliveryCount: 1000}, {Name: WatchList, MaxDeliveryCount: 10},
+			{Name: ReviewDesk, MaxDeliveryCount: 10, Filter: &servicebus.CorrelationFilter{Properties: map[string]string{"audience": "reviewers"}}},
 		}}},
 		Output: func(line string) { log.Debug().Str("part", "servicebus").Msg(line) },
 	})
@@ -298,8 +299,9 @@ func (a *Azure) handlerSettings(o Options) map[string]string {
 		"AIRLOCK_STATUS_QUEUE": StatusQueue, "AIRLOCK_NOTIFICATION_TOPIC": NoticeTopic,
 		"ServiceBus":        a.Bus.ConnectionString(),
 		"IDENTITY_ENDPOINT": a.Entra.IdentityEndpoint(), "IDENTITY_HEADER": a.Entra.IdentityHeader(),
-		"AIRLOCK_PAGE_URL":       "https://tre.example.org/workspaces/{workspace}/requests/{request}",
-		"AIRLOCK_SETTINGS_CACHE": "0s", // a change of settings counts at once: people look at the screen
+		"AIRLOCK_OPERATOR_EMAILS": Operators,
+		"AIRLOCK_PAGE_URL":        "https://tre.example.org/workspaces/{workspace}/requests/{request}",
+		"AIRLOCK_SETTINGS_CACHE":  "0s", // a change of settings counts at once: people look at the screen
 	}
 	for name, value := range o.Settings {
 		settings[name] = value

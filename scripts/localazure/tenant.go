@@ -17,8 +17,14 @@ import (
 	"airlock/scripts/localazure/entraid"
 )
 
-// WatchList is a second subscription to the notices: how an organisation adds a reader of its own.
-const WatchList = "watch"
+// Subscriptions to the notices beside that of the Logic App: how an organisation adds readers of its own.
+const (
+	WatchList  = "watch"       // hears everything
+	ReviewDesk = "review-desk" // has a filter: what reviewers are told
+)
+
+// Operators is the address of the people who run the local TRE.
+const Operators = "operators@tre.example.org"
 
 // Workspace is a workspace of the local TRE.
 type Workspace struct {
