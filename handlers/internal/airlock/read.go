@@ -130,7 +130,7 @@ func (s *Service) reviewable(ctx context.Context, who Identity, l Listing, limit
 	at, inner, _ := strings.Cut(l.Cursor, "~")
 	after := ""
 	for {
-		workspaces, next, err := s.Store.Workspaces(ctx, sweepPage, after)
+		workspaces, next, err := s.Store.Workspaces(ctx, MaxPage, after)
 		if err != nil {
 			return Views{}, answer(fmt.Errorf("list workspaces: %w", err), sentenceNoSettings)
 		}

@@ -5,48 +5,55 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 )
 
 // Swept is what one sweep did.
 type Swept struct {
-	Workspaces int // looked at
-	Due        int // requests that had something due
-	Failed     int // of these, how many could not even be postponed
+	Workspaces int           // looked at
+	Due        int           // requests that had something due
+	Failed     int           // of these, how many could not even be postponed
+	Left       int           // of these, how many there was no time for
+	Late       time.Duration // how long the first of them had been due
 }
 
 // The bounds of one sweep. What does not fit is due again in the next.
 const (
-	sweepPage         = 200 // workspaces read at once
-	sweepPerWorkspace = 20  // so that one workspace cannot starve the others
+	sweepPerWorkspace = 20 // so that one workspace cannot starve the others
 	sweepTotal        = 500
-	sweepWorkers      = 4 // unless the service says otherwise
+	sweepBatch        = 200 // workspaces asked before their requests are looked at
+	sweepWorkers      = 4   // unless the service says otherwise
 )
 
-// Sweep is the safety net: it looks at every request with something due, in every workspace, within bounds. Two sweeps
-// at the same time do no harm.
+// Sweep is the safety net: it looks at what has been due the longest, in every workspace, within bounds. It begins with
+// another workspace each minute, so that where there is more to do than fits, all get their share. Two sweeps at the same
+// time do no harm: whoever comes second to a request finds that it has changed.
 func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 	var swept Swept
 	var errs []error
-	cursor := ""
-	for {
-		workspaces, next, err := s.Store.Workspaces(ctx, sweepPage, cursor)
-		if err != nil {
-			return swept, fmt.Errorf("sweep: %w", errors.Join(append(errs, err)...))
+	workspaces, err := s.sweepOrder(ctx)
+	if err != nil {
+		return swept, fmt.Errorf("sweep: %w", err)
+	}
+	for batch := range slices.Chunk(workspaces, sweepBatch) {
+		if swept.Due >= sweepTotal || ctx.Err() != nil {
+			break
 		}
-		due, err := s.dueIn(ctx, workspaces, sweepTotal-swept.Due)
+		due, err := s.dueIn(ctx, batch, sweepTotal-swept.Due)
 		if err != nil {
 			errs = append(errs, err)
 		}
-		swept.Workspaces += len(workspaces)
-		swept.Due += len(due)
-		failures := s.reconcileAll(ctx, due)
-		swept.Failed += len(failures)
-		errs = append(errs, failures...)
-		if next == "" || swept.Due >= sweepTotal || ctx.Err() != nil {
-			break
+		for _, o := range due {
+			swept.Late = max(swept.Late, s.Now().Sub(o.Due))
 		}
-		cursor = next
+		left, failures := s.reconcileAll(ctx, due)
+		swept.Workspaces += len(batch)
+		swept.Due += len(due)
+		swept.Failed += len(failures)
+		swept.Left += left
+		errs = append(errs, failures...)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return swept, fmt.Errorf("sweep: %w", err)
@@ -54,39 +61,77 @@ func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 	return swept, nil
 }
 
-// dueIn collects what is due in the workspaces, a few from each. A workspace that cannot be read does not stop the others.
+// sweepOrder returns all workspaces, in the order of this sweep: it begins as many further on each minute as one sweep
+// has time for where all have much to do.
+func (s *Service) sweepOrder(ctx context.Context) ([]string, error) {
+	all, err := s.workspaces(ctx)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	minute := int(s.Now().Unix() / 60)
+	first := minute % len(all) * (sweepTotal / sweepPerWorkspace) % len(all)
+	return append(all[first:], all[:first]...), nil
+}
+
+// workspaces returns the ids of all.
+func (s *Service) workspaces(ctx context.Context) ([]string, error) {
+	var all []string
+	for cursor := ""; ; {
+		ids, next, err := s.Store.Workspaces(ctx, MaxPage, cursor)
+		if err != nil {
+			return nil, fmt.Errorf("list workspaces: %w", err)
+		}
+		all = append(all, ids...)
+		if cursor = next; cursor == "" {
+			return all, nil
+		}
+	}
+}
+
+// dueIn collects what is due in the workspaces, a few from each, the first of each before the second of any. A workspace
+// that cannot be read does not stop the others.
 func (s *Service) dueIn(ctx context.Context, workspaces []string, limit int) ([]Owed, error) {
-	var all []Owed
+	var each [][]Owed
 	var errs []error
-	now := s.Now()
+	now, total := s.Now(), 0
 	for _, w := range workspaces {
-		if len(all) >= limit {
+		if total >= limit {
 			break
 		}
-		due, err := s.Store.Due(ctx, w, now, min(sweepPerWorkspace, limit-len(all)))
+		due, err := s.Store.Due(ctx, w, now, min(sweepPerWorkspace, limit-total))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("due in %s: %w", w, err))
 		}
-		all = append(all, due...)
+		total += len(due)
+		each = append(each, due)
+	}
+	all := make([]Owed, 0, total)
+	for n := 0; len(all) < total; n++ {
+		for _, due := range each {
+			if n < len(due) {
+				all = append(all, due[n])
+			}
+		}
 	}
 	return all, errors.Join(errs...)
 }
 
-// reconcileAll looks at requests, a few at a time.
-func (s *Service) reconcileAll(ctx context.Context, due []Owed) []error {
+// reconcileAll looks at requests, a few at a time, until there is no more time. It returns how many are left.
+func (s *Service) reconcileAll(ctx context.Context, due []Owed) (left int, failures []error) {
 	workers := min(cmp.Or(s.SweepWorkers, sweepWorkers), len(due))
 	if workers <= 1 {
-		var failures []error
-		for _, o := range due {
+		for i, o := range due {
+			if ctx.Err() != nil {
+				return len(due) - i, failures
+			}
 			if err := s.Reconcile(ctx, o.Workspace, o.Request); err != nil {
 				failures = append(failures, err)
 			}
 		}
-		return failures
+		return 0, failures
 	}
 	work := make(chan Owed)
 	var mu sync.Mutex
-	var failures []error
 	var group sync.WaitGroup
 	for range workers {
 		group.Go(func() {
@@ -99,10 +144,16 @@ func (s *Service) reconcileAll(ctx context.Context, due []Owed) []error {
 			}
 		})
 	}
-	for _, o := range due {
-		work <- o
+	for i, o := range due {
+		select {
+		case work <- o:
+			continue
+		case <-ctx.Done():
+			left = len(due) - i
+		}
+		break
 	}
 	close(work)
 	group.Wait()
-	return failures
+	return left, failures
 }
