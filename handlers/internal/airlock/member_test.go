@@ -91,36 +91,3 @@ func TestGroupsLeftOutAreSaid(t *testing.T) {
 		t.Errorf("with a token of the workspace's audience: %+v", p)
 	}
 }
-
-// TestMineIsOfWorkspacesThatOneIsIn: who has left a workspace no longer sees what they asked for there.
-func TestMineIsOfWorkspacesThatOneIsIn(t *testing.T) {
-	for _, test := range []struct {
-		name     string
-		audience string
-		members  []airlock.Member
-		who      airlock.Identity
-		want     int
-	}{
-		{"still a member", "", []airlock.Member{{ID: researcher.ID, Roles: []airlock.Role{airlock.RoleManager}}}, visitor(researcher.ID), 1},
-		{"has left", "", nil, visitor(researcher.ID), 0},
-		{"has left, and the workspace has an audience of its own", wsAudience, nil, visitor(researcher.ID), 1},
-		{"a TRE admin", "", nil, airlock.Identity{Person: airlock.Person{ID: researcher.ID, Roles: []airlock.Role{airlock.RoleAdmin}}, ForAPI: true}, 1},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.create(researcher, airlock.Import)
-			settings, err := w.Settings(t.Context(), admin, ws)
-			if err != nil {
-				t.Fatal(err)
-			}
-			settings.Audience, settings.Members = test.audience, test.members
-			if _, err := w.PutSettings(t.Context(), admin, settings); err != nil {
-				t.Fatal(err)
-			}
-			page, err := w.Mine(t.Context(), test.who, false, airlock.Listing{})
-			if err != nil || len(page.Views) != test.want {
-				t.Errorf("%d requests, want %d: %v", len(page.Views), test.want, err)
-			}
-		})
-	}
-}

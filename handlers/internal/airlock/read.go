@@ -75,14 +75,17 @@ func (s *Service) sorted(ctx context.Context, q Query, l Listing) (Page, error) 
 	if page.Next != "" {
 		return Page{}, problem(Invalid, "order_by", "There are more than %d requests: list them by createdWhen or updatedWhen, descending, or filter by status.", MaxPage)
 	}
-	slices.SortStableFunc(page.Requests, func(a, b Request) int {
-		c := compareBy(l.OrderBy, a, b)
-		if !l.Ascending {
-			c = -c
-		}
-		return c
-	})
+	slices.SortStableFunc(page.Requests, l.compare)
 	return page, nil
+}
+
+// compare is the order that is asked for.
+func (l Listing) compare(a, b Request) int {
+	c := compareBy(l.OrderBy, a, b)
+	if !l.Ascending {
+		c = -c
+	}
+	return c
 }
 
 func compareBy(key SortKey, a, b Request) int {
@@ -102,7 +105,7 @@ func compareBy(key SortKey, a, b Request) int {
 
 // Mine lists requests over all workspaces: those that the person made, newest first, or as a reviewer those of every
 // workspace in which they review. A workspace that they are known to have left is left out, and so is one that cannot
-// be read, which is reported.
+// be read, which is reported. An order that is asked for holds within each page.
 func (s *Service) Mine(ctx context.Context, who Identity, asReviewer bool, l Listing) (Views, error) {
 	if !who.ForAPI {
 		return Views{}, problem(Unauthenticated, "wrong_audience", sentenceWrongAudience)
@@ -121,7 +124,7 @@ func (s *Service) Mine(ctx context.Context, who Identity, asReviewer bool, l Lis
 	page.Requests = slices.DeleteFunc(page.Requests, func(r Request) bool {
 		return l.Status != "" && r.Status != l.Status || l.Type != "" && r.Type != l.Type
 	})
-	return s.viewsAcross(ctx, who, page), nil
+	return s.viewsAcross(ctx, who, page, l), nil
 }
 
 // reviewable walks the workspaces in the order of their ids. Its cursor is the workspace and the cursor within it.
@@ -143,7 +146,7 @@ func (s *Service) reviewable(ctx context.Context, who Identity, l Listing, limit
 			}
 			if len(page.Requests) >= limit {
 				page.Next = w + "~"
-				return s.viewsAcross(ctx, who, page), nil
+				return s.viewsAcross(ctx, who, page, l), nil
 			}
 			got, err := s.reviewableIn(ctx, who, w, l, limit-len(page.Requests), inner)
 			if errors.Is(err, ErrCursor) {
@@ -156,11 +159,11 @@ func (s *Service) reviewable(ctx context.Context, who Identity, l Listing, limit
 			page.Requests = append(page.Requests, got.Requests...)
 			if got.Next != "" {
 				page.Next = w + "~" + got.Next
-				return s.viewsAcross(ctx, who, page), nil
+				return s.viewsAcross(ctx, who, page, l), nil
 			}
 		}
 		if next == "" {
-			return s.viewsAcross(ctx, who, page), nil
+			return s.viewsAcross(ctx, who, page, l), nil
 		}
 		after = next
 	}
@@ -177,8 +180,9 @@ func (s *Service) reviewableIn(ctx context.Context, who Identity, workspace stri
 	return s.page(ctx, Query{Workspace: workspace, Order: NewestFirst, Status: l.Status, Type: l.Type, Limit: limit, Cursor: cursor})
 }
 
-// viewsAcross adds what the person may do with each request in its own workspace.
-func (s *Service) viewsAcross(ctx context.Context, who Identity, page Page) Views {
+// viewsAcross adds what the person may do with each request in its own workspace, and puts the page into the order that
+// was asked for.
+func (s *Service) viewsAcross(ctx context.Context, who Identity, page Page, l Listing) Views {
 	views := Views{Next: page.Next, Views: []View{}}
 	for _, r := range page.Requests {
 		settings, err := s.workspaceSettings(ctx, r.WorkspaceID)
@@ -192,6 +196,9 @@ func (s *Service) viewsAcross(ctx context.Context, who Identity, page Page) View
 			continue // they have left it; where it has an audience of its own, only a token for that could tell
 		}
 		views.Views = append(views.Views, view(r, settings, actor))
+	}
+	if l.OrderBy != "" {
+		slices.SortStableFunc(views.Views, func(a, b View) int { return l.compare(a.Request, b.Request) })
 	}
 	return views
 }
