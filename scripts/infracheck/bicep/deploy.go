@@ -67,35 +67,6 @@ func (d *Deployment) Of(kind string) []*Resource {
 	return all
 }
 
-// call stands between a file and the module calls that led on from there.
-const call = " > "
-
-// Follows reports whether a resource is deployed after another: because it uses it, through other names or modules too. To
-// name what somebody else deploys ("existing") is not to use it.
-func (d *Deployment) Follows(later, earlier *Resource) bool {
-	file, at, than := common(later, earlier)
-	seen := map[string]bool{}
-	var reaches func(string) bool
-	reaches = func(name string) bool {
-		if name == than {
-			return true
-		}
-		seen[name] = true
-		return slices.ContainsFunc(d.uses[file][name], func(next string) bool { return !seen[next] && reaches(next) })
-	}
-	return at != than && reaches(at)
-}
-
-// common returns the innermost file whose declarations led to both resources, and the names of the two declarations.
-func common(a, b *Resource) (file, nameA, nameB string) {
-	pathA, pathB := append(strings.Split(a.File, call), a.symbol), append(strings.Split(b.File, call), b.symbol)
-	i := 0
-	for i < len(pathA)-2 && i < len(pathB)-2 && pathA[i+1] == pathB[i+1] {
-		i++
-	}
-	return strings.Join(pathA[:i+1], call), pathA[i+1], pathB[i+1]
-}
-
 // fault is a mistake in a template. It travels as a panic inside this package, from wherever it is found.
 type fault struct {
 	file string
@@ -315,7 +286,7 @@ func (f *frame) make(d *declaration, body map[string]any) any {
 	default:
 		f.fail(d.line, "the scope of %s is %v", d.symbol, scope)
 	}
-	r.ID = identify(r, f.file, d, f)
+	r.ID = f.identify(r, d)
 	r.Body = body
 	for _, key := range []string{"name", "parent", "scope", "dependsOn"} {
 		delete(body, key)
@@ -327,7 +298,7 @@ func (f *frame) make(d *declaration, body map[string]any) any {
 }
 
 // identify returns the id of a resource.
-func identify(r *Resource, _ *File, d *declaration, f *frame) string {
+func (f *frame) identify(r *Resource, d *declaration) string {
 	kinds, names := strings.Split(r.Type, "/"), strings.Split(r.Name, "/")
 	if len(kinds) != len(names)+1 {
 		f.fail(d.line, "%s of the type %s has %d names", r.Name, r.Type, len(names))

@@ -14,7 +14,13 @@ parser.setLanguage(await Language.load(readFileSync(modules.resolve('tree-sitter
 
 function tree(node) {
   const children = []
-  for (let i = 0; i < node.childCount; i++) children.push(tree(node.child(i)))
+  for (let i = 0; i < node.childCount; i++) {
+    const child = node.child(i)
+    // The grammar counts white space between two placeholders of a text to the second one.
+    const space = child.type === 'interpolation' ? child.text.slice(0, child.text.indexOf('${')) : ''
+    if (space) children.push(['string_content', child.startPosition.row + 1, space, []])
+    children.push(tree(child))
+  }
   const kind = node.isMissing ? 'MISSING' : node.type
   return [kind, node.startPosition.row + 1, children.length ? '' : node.text, children]
 }
