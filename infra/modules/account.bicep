@@ -75,7 +75,7 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
     networkAcls: {
       bypass: 'AzureServices' // Event Grid's dead letters
       defaultAction: external ? 'Allow' : 'Deny'
-      ipRules: [for range in operatorAddresses: { action: 'Allow', value: range }]
+      ipRules: [for cidr in operatorAddresses: { action: 'Allow', value: cidr }]
       virtualNetworkRules: []
       // Defender adds this rule by itself. It stands here too because a deployment would remove what it does not name.
       resourceAccessRules: scanned ? scanner : []

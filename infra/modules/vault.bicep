@@ -39,7 +39,7 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
     networkAcls: {
       bypass: 'None'
       defaultAction: 'Deny'
-      ipRules: [for range in operatorAddresses: { value: range }]
+      ipRules: [for cidr in operatorAddresses: { value: cidr }]
       virtualNetworkRules: []
     }
   }

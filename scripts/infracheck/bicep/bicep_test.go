@@ -10,16 +10,21 @@ import (
 	"airlock/scripts/infracheck/bicep"
 )
 
-// run parses files and deploys main.bicep.
-func run(t *testing.T, files map[string]string, params map[string]any) (*bicep.Deployment, error) {
+func parse(t *testing.T, sources map[string]string) bicep.Files {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	parsed, err := bicep.Parse(ctx, files)
+	files, err := bicep.Parse(ctx, sources)
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	program := &bicep.Program{Files: parsed, Data: map[string][]byte{"data.json": []byte(`{"list": [1, 2], "text": "x"}`)}}
+	return files
+}
+
+// run parses files and deploys main.bicep.
+func run(t *testing.T, files map[string]string, params map[string]any) (*bicep.Deployment, error) {
+	t.Helper()
+	program := &bicep.Program{Files: parse(t, files), Data: map[string][]byte{"data.json": []byte(`{"list": [1, 2], "text": "x"}`)}}
 	return program.Deploy("main.bicep", "rg", params)
 }
 
@@ -146,7 +151,6 @@ resource alone 'A/b@2024-01-01' = {
 func TestMistakes(t *testing.T) {
 	resource := "resource a 'A/b@2024-01-01' = if (on) {\n  name: 'a'\n}\n"
 	tests := map[string]struct{ main, want string }{
-		"syntax":                        {"param = 1", "main.bicep:1: syntax error"},
 		"an unknown name":               {"output x string = nobody", "nobody declares nobody"},
 		"a circle":                      {"var a = b\nvar b = a\noutput x string = a", "depends on itself"},
 		"a missing property":            {"var a = { b: 1 }\noutput x int = a.c", "there is no c"},
@@ -157,7 +161,7 @@ func TestMistakes(t *testing.T) {
 		"a name from the future":        {"param on bool = true\n" + resource + "resource b 'A/b@2024-01-01' = {\n  name: a.properties.x\n}", "not known before"},
 		"the same resource twice":       {"param on bool = true\n" + resource + strings.Replace(resource, "resource a", "resource b", 1), "deployed twice"},
 		"too many names":                {"resource b 'A/b@2024-01-01' = {\n  name: 'x/y'\n}", "has 2 names"},
-		"a module that is not there":    {"module m 'n.bicep' = {\n  name: 'm'\n}", "there is no n.bicep"},
+		"a module that is not there":    XX,
 		"a parameter too few":           {"module m 'm.bicep' = {\n  name: 'm'\n}", "needs the parameter name"},
 		"a parameter too many":          {"module m 'm.bicep' = {\n  name: 'm'\n  params: { name: 'xx', more: 1 }\n}", "has no parameter more"},
 		"a parameter that is too short": {"module m 'm.bicep' = {\n  name: 'm'\n  params: { name: 'x' }\n}", "too short"},
@@ -165,14 +169,27 @@ func TestMistakes(t *testing.T) {
 		"a file that is not there":      {"output x object = loadJsonContent('no.json')", "there is no no.json"},
 		"a function that nobody knows":  {"output x string = magic('x')", "magic is not supported"},
 		"a subnet that does not fit":    {"output x string = cidrSubnet('10.0.0.0/26', 26, 1)", "has no subnet"},
-		"a type of its own":             {"type t = string", "not supported"},
 	}
+	sources := map[string]string{}
+	for name, test := range tests {
+		sources[name+"/main.bicep"], sources[name+"/m.bicep"] = test.main+"\n", module
+	}
+	files := parse(t, sources) // all at once: a parser for each would take most of the time
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := run(t, map[string]string{"main.bicep": test.main + "\n", "m.bicep": module}, nil)
+			_, err := (&bicep.Program{Files: files}).Deploy(name+"/main.bicep", "rg", nil)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestWhatIsNoBicep(t *testing.T) {
+	_, err := bicep.Parse(t.Context(), map[string]string{"a.bicep": "param = 1\n", "b.bicep": "type t = string\n", "c.bicep": "param x string\n"})
+	for _, want := range []string{"a.bicep:1: syntax error", "b.bicep:1: type_declaration is not supported"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
 	}
 }
