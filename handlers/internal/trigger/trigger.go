@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"airlock/functions"
 	"airlock/handlers/internal/airlock"
@@ -23,7 +24,8 @@ import (
 type Service interface {
 	Reconcile(ctx context.Context, workspace, id string) error
 	Stored(ctx context.Context, p airlock.Place) (airlock.Heard, error)
-	Scanned(ctx context.Context, report airlock.ScanReport) (airlock.Heard, error)
+	// ScannedAll takes reports on blobs of one place. The error is for those of which nothing was heard.
+	ScannedAll(ctx context.Context, reports []airlock.ScanReport) ([]airlock.Heard, error)
 	Sweep(ctx context.Context) (airlock.Swept, error)
 }
 
@@ -35,15 +37,16 @@ var errUndecodable = errors.New("cannot be understood")
 
 // New returns the triggers by function name.
 func New(s Service, decode DecodeNudge) map[string]customhandler.Trigger {
+	l := &listener{service: s, decode: decode}
 	return map[string]customhandler.Trigger{
 		functions.StatusChanged: func(ctx context.Context, inv customhandler.Invocation) error {
-			return acknowledge(inv, func() (string, error) { return nudged(ctx, inv, s, decode) })
+			return acknowledge(inv, func() (string, error) { return l.nudged(ctx, inv) })
 		},
 		functions.BlobCreated: func(ctx context.Context, inv customhandler.Invocation) error {
-			return acknowledge(inv, func() (string, error) { return stored(ctx, inv, s) })
+			return acknowledge(inv, func() (string, error) { return l.stored(ctx, inv) })
 		},
 		functions.ScanResult: func(ctx context.Context, inv customhandler.Invocation) error {
-			return acknowledge(inv, func() (string, error) { return scanned(ctx, inv, s) })
+			return acknowledge(inv, func() (string, error) { return l.scanned(ctx, inv) })
 		},
 		functions.Sweep: func(ctx context.Context, inv customhandler.Invocation) error {
 			return acknowledge(inv, func() (string, error) { return swept(ctx, inv, s) })
@@ -63,19 +66,76 @@ func acknowledge(inv customhandler.Invocation, handle func() (string, error)) er
 	return nil
 }
 
-func nudged(ctx context.Context, inv customhandler.Invocation, s Service, decode DecodeNudge) (string, error) {
+// listener hears what concerns requests.
+type listener struct {
+	service Service
+	decode  DecodeNudge
+	turns   turns
+}
+
+// hear takes what has come together about one request to the domain: verdicts in one piece, and all that says no more than
+// "look at it" once.
+func (l *listener) hear(ctx context.Context, items []news) ([]airlock.Heard, error) {
+	heard := make([]airlock.Heard, len(items))
+	var errs []error
+	for i, n := range items {
+		if slices.ContainsFunc(items[:i], n.with) {
+			continue // an earlier one has taken it along
+		}
+		var together []int
+		for k := i; k < len(items); k++ {
+			if n.with(items[k]) {
+				together = append(together, k)
+			}
+		}
+		got, err := l.tell(ctx, n, items, together)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		for at, k := range together {
+			heard[k] = got[at]
+		}
+	}
+	return heard, errors.Join(errs...)
+}
+
+// with reports whether the domain takes both in one call.
+func (n news) with(o news) bool {
+	return n.nudge.Workspace == o.nudge.Workspace && n.place == o.place && n.report.Place == o.report.Place
+}
+
+// tell tells the domain of those items that go together with n.
+func (l *listener) tell(ctx context.Context, n news, items []news, together []int) (heard []airlock.Heard, err error) {
+	one := airlock.HeardNudge
+	switch {
+	case n.report.Name != "":
+		reports := make([]airlock.ScanReport, len(together))
+		for at, k := range together {
+			reports[at] = items[k].report
+		}
+		return l.service.ScannedAll(ctx, reports)
+	case n.place != airlock.Place{}:
+		one, err = l.service.Stored(ctx, n.place)
+	default:
+		err = l.service.Reconcile(ctx, n.nudge.Workspace, n.nudge.Request)
+	}
+	if err != nil {
+		one = ""
+	}
+	return slices.Repeat([]airlock.Heard{one}, len(together)), err
+}
+
+func (l *listener) nudged(ctx context.Context, inv customhandler.Invocation) (string, error) {
 	body, err := inv.Binary(functions.MessageBinding)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errUndecodable, err)
 	}
-	n, err := decode(body)
+	n, err := l.decode(body)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errUndecodable, err)
 	}
-	if err := s.Reconcile(ctx, n.Workspace, n.Request); err != nil {
-		return "", err
-	}
-	return string(airlock.HeardNudge), nil
+	heard, err := l.turns.take(ctx, n.Request, news{nudge: n}, l.hear)
+	return string(heard), err
 }
 
 // eventOf returns the event of an invocation. An eventGridTrigger brings it as an object. Where the app has no public
@@ -93,7 +153,7 @@ func eventOf(inv customhandler.Invocation) (json.RawMessage, error) {
 	return body, nil
 }
 
-func stored(ctx context.Context, inv customhandler.Invocation, s Service) (string, error) {
+func (l *listener) stored(ctx context.Context, inv customhandler.Invocation) (string, error) {
 	raw, err := eventOf(inv)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errUndecodable, err)
@@ -105,11 +165,11 @@ func stored(ctx context.Context, inv customhandler.Invocation, s Service) (strin
 	if !relevant {
 		return "another event type", nil
 	}
-	heard, err := s.Stored(ctx, place)
+	heard, err := l.turns.take(ctx, airlock.RequestID(place.Container), news{place: place}, l.hear)
 	return string(heard), err
 }
 
-func scanned(ctx context.Context, inv customhandler.Invocation, s Service) (string, error) {
+func (l *listener) scanned(ctx context.Context, inv customhandler.Invocation) (string, error) {
 	raw, err := eventOf(inv)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errUndecodable, err)
@@ -121,7 +181,7 @@ func scanned(ctx context.Context, inv customhandler.Invocation, s Service) (stri
 	if !relevant {
 		return "another event type", nil
 	}
-	heard, err := s.Scanned(ctx, report)
+	heard, err := l.turns.take(ctx, airlock.RequestID(report.Place.Container), news{report: report}, l.hear)
 	return string(heard), err
 }
 

@@ -35,9 +35,12 @@ func (d *domain) Stored(_ context.Context, p airlock.Place) (airlock.Heard, erro
 	return d.heard, d.err
 }
 
-func (d *domain) Scanned(_ context.Context, r airlock.ScanReport) (airlock.Heard, error) {
-	d.asked = append(d.asked, "scanned "+r.Place.Account+" "+r.Place.Container+" "+r.Name+" "+r.ETag+" "+string(r.Verdict.Result))
-	return d.heard, d.err
+func (d *domain) ScannedAll(_ context.Context, reports []airlock.ScanReport) (heard []airlock.Heard, err error) {
+	for _, r := range reports {
+		d.asked = append(d.asked, "scanned "+r.Place.Account+" "+r.Place.Container+" "+r.Name+" "+r.ETag+" "+string(r.Verdict.Result))
+		heard = append(heard, d.heard)
+	}
+	return heard, d.err
 }
 
 func (d *domain) Sweep(context.Context) (airlock.Swept, error) {
