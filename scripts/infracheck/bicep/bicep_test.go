@@ -161,7 +161,7 @@ func TestMistakes(t *testing.T) {
 		"a name from the future":        {"param on bool = true\n" + resource + "resource b 'A/b@2024-01-01' = {\n  name: a.properties.x\n}", "not known before"},
 		"the same resource twice":       {"param on bool = true\n" + resource + strings.Replace(resource, "resource a", "resource b", 1), "deployed twice"},
 		"too many names":                {"resource b 'A/b@2024-01-01' = {\n  name: 'x/y'\n}", "has 2 names"},
-		"a module that is not there":    XX,
+		"a module that is not there":    {"module m 'n.bicep' = {\n  name: 'm'\n}", "n.bicep"},
 		"a parameter too few":           {"module m 'm.bicep' = {\n  name: 'm'\n}", "needs the parameter name"},
 		"a parameter too many":          {"module m 'm.bicep' = {\n  name: 'm'\n  params: { name: 'xx', more: 1 }\n}", "has no parameter more"},
 		"a parameter that is too short": {"module m 'm.bicep' = {\n  name: 'm'\n  params: { name: 'x' }\n}", "too short"},
