@@ -75,7 +75,7 @@ func operations() []operation {
 	const one = "/api/workspaces/{workspace_id}/requests/{airlock_request_id}"
 	const settings = "/api/workspaces/{workspace_id}/airlock"
 	acted := map[string]int{"Commit": 1, "Nudge": 1}
-	made := map[string]int{"Lookups": 1, "Create": 1, "Commit": 1, "Open": 1, "Announce": 1}
+	made := map[string]int{"Lookups": 1, "Create": 1, "Open": 1, "Nudge": 1}
 	linked := map[string]int{"Commit": 1, "Link": 1}
 	configured := map[string]int{"PutSettings": 1}
 	post := func(name, path string, body func(*world, space) string) operation {

@@ -32,22 +32,18 @@ func (s *Service) Create(ctx context.Context, who Identity, workspace string, in
 	if refusal != nil {
 		return View{}, who.explained(refused(refusal))
 	}
-	c := s.applied(Request{}, r, *t, actor, settings, in.Title, "")
-	stored, err := s.commit(ctx, c)
+	stored, err := s.commit(ctx, s.applied(Request{}, r, *t, actor, settings, in.Title, ""))
 	if err != nil {
 		return View{}, answer(fmt.Errorf("create %s: %w", r.ID, err), sentenceNoSettings)
 	}
-	// What is owed for a draft takes a moment, so nobody else is asked to do it. What fails is tried again: the container soon,
-	// because somebody waits for it, and all else by the sweep.
-	l := s.look(stored, settings, c.Notices)
-	if _, err := l.pass(ctx); err != nil {
+	// The container is owed and would be made in a moment; whoever asked wants to use it now. Telling people can wait.
+	if place, err := s.place(stored, settings, stored.Spot()); err != nil {
+		s.report(ctx, err)
+	} else if err := s.Zones.Open(ctx, place); err != nil {
 		s.report(ctx, fmt.Errorf("create %s: %w", r.ID, err))
-		if len(l.after.Owed) > 0 {
-			s.nudge(ctx, stored, s.Timing.RetryFirst)
-		}
-		return view(stored, settings, actor), nil
 	}
-	return view(l.after, settings, actor), nil
+	s.nudge(ctx, stored, 0)
+	return view(stored, settings, actor), nil
 }
 
 func (in NewRequest) check() error {

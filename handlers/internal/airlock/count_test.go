@@ -34,8 +34,7 @@ func (w *world) counts(before map[memstore.Op]int, nudges int) string {
 }
 
 // TestEveryUseCaseCostsWhatItMust counts the calls of each use case. A mutation is one point read, one transaction and
-// one send; what more a use case needs is its own work. To create does all that is owed for it, and sends nothing. Settings
-// are read once and kept for a moment.
+// one send; what more a use case needs is its own work. Settings are read once and kept for a moment.
 func TestEveryUseCaseCostsWhatItMust(t *testing.T) {
 	inReview := func(w *world) airlock.Request { return w.submitted(airlock.Import, "x") }
 	draft := func(w *world) airlock.Request {
@@ -52,7 +51,7 @@ func TestEveryUseCaseCostsWhatItMust(t *testing.T) {
 	}{
 		{"create", func(*world) airlock.Request { return airlock.Request{} }, func(w *world, _ airlock.Request) error {
 			return second2(w.Create(w.t.Context(), researcher, ws, airlock.NewRequest{Type: airlock.Import}))
-		}, "Lookups 1, Request 1, Create 1, Commit 1, Open 1"}, // the announcer of the test reads the request
+		}, "Lookups 1, Create 1, Open 1, Nudge 1"},
 		{"submit", draft, func(w *world, r airlock.Request) error { return second2(w.Submit(w.t.Context(), researcher, ws, r.ID)) },
 			"Request 1, Commit 1, List 1, Nudge 1"},
 		{"review", inReview, func(w *world, r airlock.Request) error {
@@ -113,6 +112,7 @@ func TestAnApprovedImportCostsWhatItMust(t *testing.T) {
 	w.Timing.SettingsCache = time.Hour
 	r := w.create(researcher, airlock.Import)
 	w.upload(r, "a", "x")
+	w.settle()
 	before, nudges := w.store.Calls(), len(w.queue.keys)
 	w.zones.ResetCounts()
 	r = w.do(w.Submit(t.Context(), researcher, ws, r.ID))
