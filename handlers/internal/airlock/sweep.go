@@ -25,6 +25,7 @@ const (
 	sweepTotal        = 500
 	sweepBatch        = 200 // workspaces asked before their requests are looked at
 	sweepWorkers      = 4   // unless the service says otherwise
+	sweepQuestions    = 16  // asked at the same time, unless the service wants everything one after the other
 )
 
 // Sweep is the safety net: it looks at what has been due the longest, in every workspace, within bounds. It begins with
@@ -94,16 +95,22 @@ func (s *Service) dueIn(ctx context.Context, workspaces []string, limit int) ([]
 	var each [][]Owed
 	var errs []error
 	now, total := s.Now(), 0
-	for _, w := range workspaces {
-		if total >= limit {
+	atOnce := sweepQuestions
+	if s.SweepWorkers == 1 {
+		atOnce = 1
+	}
+	for some := range slices.Chunk(workspaces, atOnce) {
+		if total >= limit || ctx.Err() != nil {
 			break
 		}
-		due, err := s.Store.Due(ctx, w, now, min(sweepPerWorkspace, limit-total))
+		due, err := s.ask(ctx, some, now, min(sweepPerWorkspace, limit-total))
 		if err != nil {
-			errs = append(errs, fmt.Errorf("due in %s: %w", w, err))
+			errs = append(errs, err)
 		}
-		total += len(due)
-		each = append(each, due)
+		for _, d := range due {
+			total += len(d)
+		}
+		each = append(each, due...)
 	}
 	all := make([]Owed, 0, total)
 	for n := 0; len(all) < total; n++ {
@@ -113,7 +120,27 @@ func (s *Service) dueIn(ctx context.Context, workspaces []string, limit int) ([]
 			}
 		}
 	}
-	return all, errors.Join(errs...)
+	return all[:min(total, limit)], errors.Join(errs...)
+}
+
+// ask asks workspaces for what is due, all at once.
+func (s *Service) ask(ctx context.Context, workspaces []string, now time.Time, limit int) ([][]Owed, error) {
+	due, errs := make([][]Owed, len(workspaces)), make([]error, len(workspaces))
+	one := func(i int) {
+		if due[i], errs[i] = s.Store.Due(ctx, workspaces[i], now, limit); errs[i] != nil {
+			errs[i] = fmt.Errorf("due in %s: %w", workspaces[i], errs[i])
+		}
+	}
+	if len(workspaces) == 1 {
+		one(0)
+		return due, errs[0]
+	}
+	var group sync.WaitGroup
+	for i := range workspaces {
+		group.Go(func() { one(i) })
+	}
+	group.Wait()
+	return due, errors.Join(errs...)
 }
 
 // reconcileAll looks at requests, a few at a time, until there is no more time. It returns how many are left.

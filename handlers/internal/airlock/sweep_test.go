@@ -59,6 +59,7 @@ func (u unerasable) Erase(ctx context.Context, p airlock.Place) error {
 type many struct {
 	*memstore.Store
 	workspaces []string
+	mu         sync.Mutex
 	asked      map[string]int
 	cancel     func()
 }
@@ -68,7 +69,9 @@ func (m *many) Workspaces(context.Context, int, string) ([]string, string, error
 }
 
 func (m *many) Due(_ context.Context, workspace string, now time.Time, limit int) ([]airlock.Owed, error) {
+	m.mu.Lock()
 	m.asked[workspace]++
+	m.mu.Unlock()
 	due := make([]airlock.Owed, limit)
 	for i := range due {
 		due[i] = airlock.Owed{Workspace: workspace, Request: fmt.Sprintf("00000000-0000-7000-8000-%012d", i), Due: now.Add(-time.Hour)}
@@ -204,5 +207,40 @@ func guarded(mu *sync.Mutex, next func() string) func() string {
 		mu.Lock()
 		defer mu.Unlock()
 		return next()
+	}
+}
+
+// meeting is a store in which nobody gets an answer before enough have asked.
+type meeting struct {
+	*many
+	all sync.WaitGroup
+}
+
+func (m *meeting) Due(ctx context.Context, workspace string, now time.Time, limit int) ([]airlock.Owed, error) {
+	m.all.Done()
+	met := make(chan struct{})
+	go func() { m.all.Wait(); close(met) }()
+	select {
+	case <-met:
+		return m.many.Due(ctx, workspace, now, limit)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// TestASweepAsksManyWorkspacesAtOnce: with many workspaces most of a sweep is waiting for answers that say "nothing".
+func TestASweepAsksManyWorkspacesAtOnce(t *testing.T) {
+	w := newWorld(t)
+	m := &meeting{many: &many{Store: w.store, asked: map[string]int{}}}
+	for i := range 16 {
+		m.workspaces = append(m.workspaces, fmt.Sprintf("w%03d", i))
+	}
+	m.all.Add(16)
+	w.Service.Store, w.SweepWorkers = m, 4
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	swept, err := w.Sweep(ctx)
+	if err != nil || swept.Workspaces != 16 || swept.Due != 16*20 {
+		t.Errorf("%+v, %v", swept, err)
 	}
 }
