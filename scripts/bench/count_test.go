@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"testing"
+	"time"
+
+	"airlock/scripts/localazure"
+)
+
+// TestAnApprovedRequestCostsWhatItMust plays an import and an export from creation to approval, with the real handler on
+// the local Azure, and counts everything that costs money. The counts are the same in both directions.
+func TestAnApprovedRequestCostsWhatItMust(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	azure, err := localazure.Start(ctx, options(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(azure.Stop)
+	p, err := newPeople(azure, azure.Workspaces[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]counts{
+		"create": {
+			Storage: map[string]int{
+				"InsertEntity": 1, "InsertOrReplaceEntity": 1, "QueryEntity": 1, "QueryEntities": 1, "EntityGroupTransaction": 2,
+				"CreateContainer": 2, // once in the call, and once by whoever cannot know that
+			},
+			Messages:    map[string]int{localazure.NoticeTopic: 1, localazure.StatusQueue: 1},
+			Invocations: map[string]int{"Api": 1, "StatusChanged": 1},
+		},
+		"link and upload": {
+			Storage:     map[string]int{"QueryEntity": 1, "EntityGroupTransaction": 1},
+			Invocations: map[string]int{"Api": 1},
+		},
+		"submit": {
+			Storage: map[string]int{
+				"QueryEntity": 6, "QueryEntities": 3, "EntityGroupTransaction": 4,
+				"CreateContainer": 1, "ListBlobs": 4, "CopyBlob": 1, "DeleteContainer": 1,
+			},
+			// Two notices, the nudge, and one for the moment at which the scanner has been silent for too long.
+			Messages:    map[string]int{localazure.NoticeTopic: 2, localazure.StatusQueue: 2},
+			Events:      map[string]int{"BlobCreated": 1, "ScanResult": 1},
+			Invocations: map[string]int{"Api": 1, "StatusChanged": 1, "BlobCreated": 1, "ScanResult": 1},
+		},
+		"approve": {
+			Storage: map[string]int{
+				"QueryEntity": 4, "QueryEntities": 2, "EntityGroupTransaction": 3,
+				"CreateContainer": 1, "ListBlobs": 2, "CopyBlob": 1, "DeleteContainer": 1,
+			},
+			Messages:    map[string]int{localazure.NoticeTopic: 2, localazure.StatusQueue: 1},
+			Events:      map[string]int{"BlobCreated": 1},
+			Invocations: map[string]int{"Api": 1, "StatusChanged": 1, "BlobCreated": 1},
+		},
+		"download link": {
+			Storage:     map[string]int{"QueryEntity": 1, "EntityGroupTransaction": 1},
+			Invocations: map[string]int{"Api": 1},
+		},
+	}
+	for _, direction := range []string{"import", "export"} {
+		t.Run(direction, func(t *testing.T) {
+			parts, err := lifeCounts(ctx, p, direction)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, got := range parts {
+				check(t, name+": storage", got.Storage, want[name].Storage)
+				check(t, name+": messages", got.Messages, want[name].Messages)
+				check(t, name+": events", got.Events, want[name].Events)
+				check(t, name+": invocations", got.Invocations, want[name].Invocations)
+			}
+			all := total(parts)
+			scheduled := all.Messages[localazure.StatusQueue] - all.Invocations["StatusChanged"]
+			if n := all.triggered() + scheduled; n > maxInvocations || n != 7 {
+				t.Errorf("%d invocations; it must take 7, the budget is %d", n, maxInvocations)
+			}
+			if n := sum(all.Messages); n > maxMessages || n != 9 {
+				t.Errorf("%d messages; it must take 9, the budget is %d", n, maxMessages)
+			}
+		})
+	}
+}
+
+func check(t *testing.T, what string, got, want map[string]int) {
+	t.Helper()
+	if len(got) != len(want) || !maps.Equal(got, want) {
+		t.Errorf("%s: %s; it must be %s", what, listed(got), listed(want))
+	}
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// crowdTime is when no further request is begun: a slow machine has shown by then what it can do.
+const crowdTime = 15 * time.Minute
+
+// crowd lets very many people work at once, without a sweep: every request has to get from its creation to its approval by
+// messages and events alone.
+func (b *bench) crowd(ctx context.Context) error {
+	workspaces, requests := 200, 50
+	if b.quick {
+		workspaces, requests = 10, 5
+	}
+	home, err := newPeople(b.azure, b.azure.Workspaces[0])
+	if err != nil {
+		return err
+	}
+	all := make([]*people, workspaces)
+	err = each(ctx, workspaces, 8, func(ctx context.Context, i int) (err error) {
+		all[i], err = newWorkspace(ctx, home, home.workspace, 5)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := atRest(ctx, b.azure); err != nil {
+		return err
+	}
+	before := b.azure.Storage.Stats().TLS["EntityGroupTransaction"]
+	c := &crowd{}
+	began := time.Now()
+	err = each(ctx, workspaces*requests, 64, func(ctx context.Context, i int) error {
+		if time.Since(began) > crowdTime {
+			return nil
+		}
+		return c.live(ctx, all[i%workspaces])
+	})
+	if err != nil {
+		return err
+	}
+	took := time.Since(began).Seconds()
+	if _, err := atRest(ctx, b.azure); err != nil {
+		return err
+	}
+	lost := b.azure.Storage.Stats().TLS["EntityGroupTransaction"] - before
+	err = each(ctx, len(c.ended), 16, func(ctx context.Context, i int) error {
+		r, err := c.ended[i].people.get(ctx, c.ended[i].id)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		lost -= r.Version + 1 // versions count from 0, and each took a transaction
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%d requests in %d workspaces, 64 at a time: ", c.begun, workspaces)
+	none := limit{none: true}
+	b.table.add(name+"approved", "a second", []float64{float64(len(c.ended)) / took}, nil, limit{}, "")
+	b.table.add(name+"a call of the API", "ms", c.calls, nil, limit{}, "")
+	b.table.add(name+"answers of 500 and more", "", []float64{float64(c.broken)}, nil, none, "")
+	b.table.add(name+"requests that needed a sweep", "", []float64{float64(c.begun - len(c.ended))}, nil, none, "")
+	b.table.add(name+"lost races", "", []float64{float64(lost)}, nil, limit{}, "decided again, and seen by nobody")
+	return nil
+}
+
+// crowd is what was seen of many lives.
+type crowd struct {
+	mu     sync.Mutex
+	calls  []float64
+	broken int // answers of 500 and more
+	begun  int
+	ended  []life
+}
+
+// life is a request that got where it should.
+type life struct {
+	people *people
+	id     string
+}
+
+// live plays one request. That it does not end is counted, and is no error.
+func (c *crowd) live(ctx context.Context, p *people) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c.mu.Lock()
+	c.begun++
+	c.mu.Unlock()
+	id := ""
+	for _, s := range []step{
+		func(ctx context.Context) error { r, err := p.create(ctx, "import"); id = r.ID; return err },
+		func(ctx context.Context) error { return p.upload(ctx, id, 1) },
+		func(ctx context.Context) error { _, err := p.submit(ctx, id); return err },
+		nil,
+		func(ctx context.Context) error { _, err := p.approve(ctx, id); return err },
+		nil,
+	} {
+		if s == nil {
+			if done, err := c.wait(ctx, p, id); !done {
+				return err
+			}
+			continue
+		}
+		if err := c.timed(ctx, s); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = append(c.ended, life{p, id})
+	return nil
+}
+
+// crowdGap is between two looks at a request: people look, programs poll.
+const crowdGap = 250 * time.Millisecond
+
+// wait looks now and then until the system has done its part.
+func (c *crowd) wait(ctx context.Context, p *people, id string) (done bool, err error) {
+	for {
+		var r request
+		err := c.timed(ctx, func(ctx context.Context) (err error) { r, err = p.get(ctx, id); return err })
+		if err != nil || r.Status == "in_review" || r.Status == "approved" {
+			return err == nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return false, nil
+		case <-time.After(crowdGap):
+		}
+	}
+}
+
+// timed measures a call, and tries again what the server could not do.
+func (c *crowd) timed(ctx context.Context, do step) error {
+	for {
+		began := time.Now()
+		err := do(ctx)
+		var r *refusal
+		again := errors.As(err, &r) && r.status >= 500
+		c.mu.Lock()
+		c.calls = append(c.calls, milliseconds(time.Since(began)))
+		if again {
+			c.broken++
+		}
+		c.mu.Unlock()
+		if !again || ctx.Err() != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// settle waits until the app has nothing to do, so that what is measured next has the machine for itself.
+func (b *bench) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		if err := b.azure.Defender.Idle(ctx); err != nil {
+			return err
+		}
+		if err := b.azure.Grid.Idle(ctx); err != nil {
+			return err
+		}
+		_, idle, err := snapshot(ctx, b.azure)
+		if err != nil || idle {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("it never comes to rest: %w", ctx.Err())
+		case <-time.After(pollGap):
+		}
+	}
+}
+
+// duel is something that is measured, and its floor.
+type duel struct {
+	figure    string
+	do, floor func(context.Context, int) error
+	then      *duel                       // goes on at once where this ends, and is measured from where this began
+	prepare   func(context.Context) error // what the floor needs; not measured
+	after     func(context.Context) error // what the next duel needs; not measured
+	limit     limit
+	note      string
+
+	took, least []float64
+}
+
+// round measures each duel once, and its floor beside it, so that whatever else the machine does meets both alike.
+func (b *bench) round(ctx context.Context, duels []*duel, i int) error {
+	for _, first := range duels {
+		if err := b.settle(ctx); err != nil {
+			return err
+		}
+		began := time.Now()
+		for d := first; d != nil; d = d.then {
+			if err := d.do(ctx, i); err != nil {
+				return fmt.Errorf("%s: %w", d.figure, err)
+			}
+			d.took = append(d.took, milliseconds(time.Since(began)))
+		}
+		for d := first; d != nil; d = d.then {
+			if err := b.settle(ctx); err != nil {
+				return err
+			}
+			if d.prepare != nil {
+				if err := d.prepare(ctx); err != nil {
+					return fmt.Errorf("before the floor of %s: %w", d.figure, err)
+				}
+			}
+			began := time.Now()
+			if err := d.floor(ctx, i); err != nil {
+				return fmt.Errorf("floor of %s: %w", d.figure, err)
+			}
+			d.least = append(d.least, milliseconds(time.Since(began)))
+			if d.after == nil {
+				continue
+			}
+			if err := d.after(ctx); err != nil {
+				return fmt.Errorf("after %s: %w", d.figure, err)
+			}
+		}
+	}
+	return nil
+}
+
+// play plays the duels over and over, and adds their figures. The first round opens the connections and does not count.
+func (b *bench) play(ctx context.Context, runs int, duels ...*duel) error {
+	for i := range runs + 1 {
+		if err := b.round(ctx, duels, i); err != nil {
+			return err
+		}
+	}
+	for _, first := range duels {
+		for d := first; d != nil; d = d.then {
+			b.table.add(d.figure, "ms", d.took[1:], d.least[1:], d.limit, d.note)
+		}
+	}
+	return nil
+}
+
+// latency measures what people wait for: each call of the API through the host, and the system until the next status is there.
+// The floor of a call is what it needs of storage and of the bus, with the SDKs alone, one call after the other.
+func (b *bench) latency(ctx context.Context) error {
+	p, err := newPeople(b.azure, b.azure.Workspaces[0])
+	if err != nil {
+		return err
+	}
+	r, err := newRaw(ctx, b.azure)
+	if err != nil {
+		return err
+	}
+	id := ""
+	call, wait := limit{ratio: 1.5}, limit{ratio: 2}
+	// The rows of a commit are those that the airlock writes: the request with its two indexes, and what changes with it.
+	submit := []step{r.read, r.list, r.commit(8)}
+	seal := []step{r.relay, r.read, r.query(1), r.send, r.query(1), r.open, r.copy, r.list, r.commit(5)}
+	verdict := []step{r.scan, r.read, r.read, r.query(1), r.list, r.commit(8)}
+	review := []step{r.read, r.commit(8)}
+	move := []step{r.relay, r.read, r.query(1), r.send, r.query(1), r.open, r.copy, r.list, r.commit(8)}
+	return b.play(ctx, b.runs(50),
+		&duel{figure: "create", limit: call,
+			do:    func(ctx context.Context, _ int) error { made, err := p.create(ctx, "import"); id = made.ID; return err },
+			floor: all(r.add, r.add, r.commit(5), r.open, r.send),
+			after: func(ctx context.Context) error { return p.upload(ctx, id, 1) },
+		},
+		&duel{figure: "link", limit: call,
+			do:    func(ctx context.Context, _ int) error { _, err := p.link(ctx, id); return err },
+			floor: all(r.read, r.commit(4)),
+		},
+		&duel{figure: "submit", limit: call,
+			do:    func(ctx context.Context, _ int) error { _, err := p.submit(ctx, id); return err },
+			floor: all(append(submit, r.send)...),
+			then: &duel{figure: "submit → in_review", limit: wait, note: "one small file, scanned; floor: with the scanner's own calls",
+				do:      func(ctx context.Context, _ int) error { _, err := p.await(ctx, id, "in_review"); return err },
+				prepare: r.drain,
+				floor:   all(slices.Concat(submit, seal, verdict)...),
+			},
+		},
+		&duel{figure: "get", limit: call,
+			do:    func(ctx context.Context, _ int) error { _, err := p.get(ctx, id); return err },
+			floor: all(r.read),
+		},
+		&duel{figure: "list, 50 requests", limit: call,
+			do:    func(ctx context.Context, _ int) error { _, err := p.list(ctx, 50); return err },
+			floor: all(r.query(50)),
+		},
+		&duel{figure: "review", limit: call,
+			do:    func(ctx context.Context, _ int) error { _, err := p.approve(ctx, id); return err },
+			floor: all(append(review, r.send)...),
+			then: &duel{figure: "approve → approved", limit: wait, note: "one small file",
+				do:      func(ctx context.Context, _ int) error { _, err := p.await(ctx, id, "approved"); return err },
+				prepare: r.drain,
+				floor:   all(slices.Concat(review, move)...),
+			},
+		},
+	)
+}

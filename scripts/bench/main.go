@@ -1,0 +1,126 @@
+// Command bench measures the airlock on a local Azure and prints one table: how long people wait, what a request costs, how
+// much memory it takes, and how that grows.
+//
+//	go run ./scripts/bench              everything; some minutes
+//	go run ./scripts/bench -quick       fewer runs and smaller sizes; to see that it works
+//	go run ./scripts/bench -json FILE   the table for programs too
+//	go run ./scripts/bench -only NAME   one part: counts, latency, files, process, memory, crowd, sweep, scale or code
+//
+// Every figure is a median and a 95th percentile. What it is compared with (the floor) is measured in the same run and in
+// turns with it, so a busy machine slows both: ratios hold where times do not. Counts are exact, and a test holds them.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"airlock/scripts/localazure"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// part is one thing that can be measured alone.
+type part struct {
+	name string
+	do   func(*bench, context.Context) error
+}
+
+// parts are in the order of the table.
+func parts() []part {
+	return []part{
+		{"latency", (*bench).latency},
+		{"files", (*bench).files},
+		{"process", (*bench).process},
+		{"memory", (*bench).memory},
+		{"counts", (*bench).counts},
+		{"scale", (*bench).scale},
+		{"crowd", (*bench).crowd},
+		{"sweep", (*bench).sweep},
+		{"code", (*bench).code},
+	}
+}
+
+func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	quick := flags.Bool("quick", false, "fewer runs and smaller sizes")
+	file := flags.String("json", "", "a file for the table as JSON")
+	only := flags.String("only", "", "one part")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *only != "" && !slices.ContainsFunc(parts(), func(p part) bool { return p.name == *only }) {
+		return fmt.Errorf("there is no part %q", *only)
+	}
+	b := &bench{quick: *quick, out: progress, table: table{Machine: machine()}}
+	if err := b.measure(ctx, *only); err != nil {
+		return err
+	}
+	if *file != "" {
+		f, err := os.Create(*file)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(b.table.json(f), f.Close()); err != nil {
+			return err
+		}
+	}
+	return b.table.markdown(out)
+}
+
+// measure packages the handler, and measures it in one local Azure.
+func (b *bench) measure(ctx context.Context, only string) (err error) {
+	if b.dist, err = os.MkdirTemp("", "airlock-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dist)
+	repository, err := repository()
+	if err != nil {
+		return err
+	}
+	if err := localazure.Package(ctx, repository, b.dist); err != nil {
+		return err
+	}
+	if b.azure, err = localazure.Start(ctx, options(b.dist)); err != nil {
+		return err
+	}
+	defer b.azure.Stop()
+	for _, p := range parts() {
+		if only == "" || only == p.name {
+			b.say("%s", p.name)
+			if err := p.do(b, ctx); err != nil {
+				return fmt.Errorf("%s: %w", p.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// repository is the folder of the module: the nearest above with a go.mod.
+func repository() (string, error) {
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, missing := os.Stat(filepath.Join(dir, "go.mod")); missing == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			err = errors.New("run it in the repository")
+		}
+		dir = filepath.Dir(dir)
+	}
+	return "", err
+}
