@@ -1,4 +1,4 @@
-// Starts Azurite in this process, with five things that it lacks.
+// Starts Azurite in this process, with six things that it lacks.
 //
 // Accounts can be added while it runs. Azurite itself looks at AZURITE_ACCOUNTS only once a minute; here a line on standard input,
 // "accounts <value>", sets that variable and makes every account store read it at once, and the answer "accounts read" says so.
@@ -13,6 +13,9 @@
 //
 // The parts of an entity group transaction name their entity by its URL. Azurite finds the table in it only where the account is in the
 // path, and fails with 500 on virtual host names.
+//
+// Told to stop, it answers what it has begun, saves its data, and ends. Azurite cuts every connection, saves at once, and then waits
+// for connections that were just being opened, on which it answers nothing any more: until somebody kills it.
 
 import { createHmac } from "node:crypto";
 import { createRequire } from "node:module";
@@ -84,5 +87,26 @@ for (const name of ["startCopyFromURL", "copyFromURL"]) {
 
 const { BatchSerialization } = require("azurite/dist/src/table/batch/BatchSerialization.js");
 BatchSerialization.prototype.extractPath = (url) => url.match(/^https?:\/\/[^/]+(?:\/[^/(?]+)?\/(\w+)/);
+
+const IDLE_MS = 20;
+const DRAIN_MS = 5000;
+const ServerBase = require("azurite/dist/src/common/ServerBase.js").default;
+const { start, close } = ServerBase.prototype;
+let serving = 0;
+ServerBase.prototype.start = async function () {
+  await start.call(this);
+  serving++;
+};
+ServerBase.prototype.close = async function () {
+  const server = this.httpServer;
+  const drained = new Promise((resolve) => server.close(resolve));
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_MS);
+  const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  await drained;
+  clearInterval(idle);
+  clearTimeout(impatience);
+  await close.call(this);
+  if (--serving === 0) process.exit(0);
+};
 
 require("azurite/dist/src/azurite.js");

@@ -1,8 +1,11 @@
 package storage_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,6 +43,70 @@ func TestAzuriteStopsAndComesBack(t *testing.T) {
 		t.Errorf("the link after the restart: %d %s", resp.StatusCode, b)
 	}
 	upload(t, c, "f", "after")
+}
+
+// TestWhatIsBegunIsAnsweredBeforeTheEnd stops Azurite in the middle of an upload. What is answered with success is there
+// afterwards.
+func TestWhatIsBegunIsAnsweredBeforeTheEnd(t *testing.T) {
+	_, name := newContainer(t, accountA)
+	link := shared.PlainURL(accountA) + "/" + name + "/slow?" + signedQuery(t, accountA, name, "rcw", nil)
+	const half = 8 << 20 // more than all buffers on the way hold
+	body, pen := io.Pipe()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, link, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.ContentLength = 2 * half
+	request.Header.Set("x-ms-blob-type", "BlockBlob")
+	answered := make(chan int, 1)
+	go func() {
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Error("the upload was cut off")
+			answered <- 0
+			return
+		}
+		response.Body.Close()
+		answered <- response.StatusCode
+	}()
+	if _, err := pen.Write(make([]byte, half)); err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- shared.StopAzurite() }()
+	t.Cleanup(func() {
+		if err := shared.StartAzurite(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for refused := false; !refused; { // until it takes nothing new
+		<-tick.C
+		resp, err := http.Get(link)
+		if err != nil {
+			continue // on a connection that was just being closed
+		}
+		resp.Body.Close()
+		refused = resp.StatusCode == http.StatusServiceUnavailable
+	}
+	if _, err := pen.Write(make([]byte, half)); err != nil {
+		t.Fatal(err)
+	}
+	pen.Close()
+	status := <-answered
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if status != http.StatusCreated {
+		t.Fatalf("the upload was answered with %d", status)
+	}
+	if err := shared.StartAzurite(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if resp, b := do(t, "GET", link, ""); resp.StatusCode != http.StatusOK || len(b) != 2*half {
+		t.Errorf("after the restart: %d and %d bytes", resp.StatusCode, len(b))
+	}
 }
 
 func TestAddAccount(t *testing.T) {

@@ -44,7 +44,10 @@ import (
 // DefaultSuffix is under a top-level domain that exists nowhere, so that a client that misses the local storage reaches nothing.
 const DefaultSuffix = "core.airlock.test"
 
-const shutdownTimeout = 3 * time.Second
+const (
+	shutdownTimeout = 3 * time.Second
+	hangUpEvery     = 50 * time.Millisecond
+)
 
 // accountName is Azure's rule: 3 to 24 lower-case letters and digits.
 var accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
@@ -217,9 +220,29 @@ func (s *Storage) StopAzurite() error {
 	if s.child == nil || s.child.process == nil {
 		return nil
 	}
+	ended := make(chan struct{})
+	var hangers sync.WaitGroup
+	hangers.Go(func() { s.hangUp(ended) })
 	err := s.child.process.Stop()
-	s.transport.CloseIdleConnections()
+	close(ended)
+	hangers.Wait()
 	return err
+}
+
+// hangUp closes idle connections to Azurite until it has ended. Azurite closes those that are idle when it is told to
+// stop, and then waits for every other one: one that becomes ready a moment later and is never used would keep it until it
+// is killed.
+func (s *Storage) hangUp(ended <-chan struct{}) {
+	tick := time.NewTicker(hangUpEvery)
+	defer tick.Stop()
+	for {
+		s.transport.CloseIdleConnections()
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // StartAzurite starts Azurite again, with its data, on the ports that it had. It does nothing when Azurite runs.
