@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 
 	"airlock/handlers/internal/airlock"
 )
@@ -26,9 +27,9 @@ func (s *Store) Requests(ctx context.Context, q airlock.Query) (airlock.Page, er
 		if err != nil {
 			return airlock.Page{}, err
 		}
-		var rows []listed
+		rows := ordered{}
 		if space := s.spaces[q.Workspace]; space != nil {
-			rows = space.sorted(q.Order)
+			rows = space.in(q.Order)
 		}
 		return s.page(rows, list, after, q.Limit, func(r *row) bool {
 			return (q.Status == "" || r.request.Status == q.Status) && (q.Type == "" || r.request.Type == q.Type) &&
@@ -48,10 +49,11 @@ func (s *Store) RequestsOf(ctx context.Context, person string, limit int, cursor
 		if err != nil {
 			return airlock.Page{}, err
 		}
-		var rows []listed
-		for _, id := range slices.Backward(s.requesters[person]) {
-			rows = append(rows, listed{position{ID: id}, s.find(s.workspaces[id], id)})
-		}
+		ids := s.requesters[person]
+		rows := ordered{len(ids), func(i int) listed {
+			id := ids[len(ids)-1-i]
+			return listed{position{ID: id}, s.find(s.workspaces[id], id)}
+		}}
 		return s.page(rows, list, after, limit, func(r *row) bool {
 			return r != nil && r.request.CreatedBy.ID == person
 		}), nil
@@ -74,40 +76,43 @@ func (p position) compare(q position) int {
 	return cmp.Or(cmp.Compare(q.When, p.When), cmp.Compare(q.ID, p.ID))
 }
 
-// sorted returns the rows of a workspace in an order.
-func (s *space) sorted(order airlock.Order) []listed {
-	rows := make([]listed, 0, len(s.order))
-	for _, id := range slices.Backward(s.order) {
-		at := position{ID: id}
-		if order == airlock.LastChanged {
-			at.When = s.rows[id].request.UpdatedWhen.UnixNano()
-		}
-		rows = append(rows, listed{at, s.rows[id]})
+// ordered is a list, of which only what is asked for is made.
+type ordered struct {
+	n  int
+	at func(int) listed
+}
+
+// in returns the rows of a workspace in an order. Newest first is how they are kept; for the last change they are sorted.
+func (s *space) in(order airlock.Order) ordered {
+	newest := func(i int) listed {
+		id := s.order[len(s.order)-1-i]
+		return listed{position{ID: id}, s.rows[id]}
 	}
-	if order == airlock.LastChanged {
-		slices.SortFunc(rows, func(a, b listed) int { return a.at.compare(b.at) })
+	if order == airlock.NewestFirst {
+		return ordered{len(s.order), newest}
 	}
-	return rows
+	rows := make([]listed, len(s.order))
+	for i := range rows {
+		rows[i] = newest(i)
+		rows[i].at.When = rows[i].row.request.UpdatedWhen.UnixNano()
+	}
+	slices.SortFunc(rows, func(a, b listed) int { return a.at.compare(b.at) })
+	return ordered{len(rows), func(i int) listed { return rows[i] }}
 }
 
 // page takes the next page of a list, behind the position. Requests of a list have no ETag.
-func (s *Store) page(rows []listed, list string, after *position, limit int, want func(*row) bool) airlock.Page {
+func (s *Store) page(rows ordered, list string, after *position, limit int, want func(*row) bool) airlock.Page {
 	from := 0
 	if after != nil {
-		from, _ = slices.BinarySearchFunc(rows, *after, func(l listed, p position) int {
-			if l.at.compare(p) <= 0 {
-				return -1
-			}
-			return 1
-		})
+		from = sort.Search(rows.n, func(i int) bool { return rows.at(i).at.compare(*after) > 0 })
 	}
 	found := []airlock.Request{}
-	for i := from; i < len(rows); i++ {
+	for i := from; i < rows.n; i++ {
 		if len(found) == limit || (s.Span > 0 && i-from == s.Span) {
-			return airlock.Page{Requests: found, Next: makeCursor(list, rows[i-1].at)}
+			return airlock.Page{Requests: found, Next: makeCursor(list, rows.at(i-1).at)}
 		}
-		if want(rows[i].row) {
-			r := cloneRequest(rows[i].row.request)
+		if one := rows.at(i); want(one.row) {
+			r := cloneRequest(one.row.request)
 			r.ETag = ""
 			found = append(found, r)
 		}

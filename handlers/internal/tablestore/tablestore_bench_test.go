@@ -1,0 +1,35 @@
+package tablestore
+
+import (
+	"testing"
+
+	"airlock/handlers/internal/airlock"
+	"airlock/statemachine"
+)
+
+// BenchmarkCursor makes the cursor of a list and reads it again.
+func BenchmarkCursor(b *testing.B) {
+	l := list{name: "newest_first", filter: within("0b1f5c1e-4c1d-4f0e-9a55-6d1d3c0a0001", "req_"), limit: 50}
+	partition, key := "1!48!MGIxZjVjMWUtNGMxZC00ZjBlLTlhNTUtNmQxZDNjMGEwMDAx", "1!56!cmVxXzAxODkwYTVkLWFjOTYtNzc0Yi1iY2NlLWIzMDIwOTlhODA1Nw--"
+	b.ReportAllocs()
+	for b.Loop() {
+		if p, k, err := l.parse(l.cursor(&partition, &key)); err != nil || *p != partition || *k != key {
+			b.Fatal(p, k, err)
+		}
+	}
+}
+
+// BenchmarkRequestRow encodes a request as the row that is sent.
+func BenchmarkRequestRow(b *testing.B) {
+	r := airlock.Request{
+		WorkspaceID: "0b1f5c1e-4c1d-4f0e-9a55-6d1d3c0a0001", ID: "01890a5d-ac96-774b-bcce-b302099a8057", Type: airlock.Import,
+		Status: statemachine.InReview, Title: "Spectra", Justification: "For the study", Version: 5, Round: 1,
+		Files: []airlock.FileSummary{{Name: "a.csv", Size: 5}},
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := copyRow(statusRow(r.Status, r.ID), r).entity(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
