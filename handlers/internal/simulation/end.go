@@ -182,13 +182,18 @@ func (w *world) insist(r airlock.Request, who, action string) {
 	}
 }
 
+// lived are the workspaces in which somebody made a request, or tried to.
+func (w *world) lived() []string {
+	return slices.Compact(slices.Sorted(maps.Values(w.homes)))
+}
+
 // judge holds everything against what must be true.
 func (w *world) judge(when string) {
 	checker := airlock.Checker{
 		Store: w.store, Zones: w.zones, TRE: tre, Layout: w.layout, Containers: containers{w.zones},
 		Published: func(id string) bool { return w.published[id] > 0 }, Deadline: w.now.Add(365 * 24 * time.Hour),
 	}
-	for _, workspace := range []string{north, south} {
+	for _, workspace := range w.lived() {
 		found, err := checker.Workspace(context.Background(), workspace)
 		if err != nil {
 			w.wrong("%s: %v", when, err)

@@ -278,7 +278,8 @@ func (w *world) tag(p airlock.Place, name string, result airlock.ScanResult) {
 	}
 }
 
-// forge raises an event that nobody sent: for other bytes, another place, or a request that does not exist.
+// forge raises an event that nobody sent: for other bytes, another place, or a request that does not exist; where tags
+// have to agree, also for the very bytes that are waiting.
 func (w *world) forge() {
 	places := w.zones.Places()
 	if len(places) == 0 {
@@ -287,7 +288,7 @@ func (w *world) forge() {
 	w.count(ScanForged)
 	p := pick(w, places...)
 	report := airlock.ScanReport{Place: p, Name: pick(w, names...), ETag: "0xFORGED", Verdict: airlock.Verdict{Result: pick(w, airlock.Clean, airlock.Malicious, airlock.NotScanned)}}
-	if b, ok := w.find(p, report.Name); ok && !holding(p) {
+	if b, ok := w.find(p, report.Name); ok && (w.mood.tags || !holding(p)) {
 		report.ETag = b.ETag
 	} else if w.chance(0.2) {
 		report.Place.Container = "00000000-0000-7000-8000-000000000000"
@@ -331,7 +332,7 @@ func (w *world) upload() {
 func (w *world) putFile(g grant) {
 	w.serial++
 	name, content := pick(w, names...), fmt.Sprintf("ok %d", w.serial)
-	if w.chance(0.1) {
+	if w.chance(w.mood.malware) {
 		content = fmt.Sprintf("%s %d", malware, w.serial)
 	}
 	if _, err := w.zones.Put(g.place, name, memzone.File{Content: []byte(content)}); err != nil {

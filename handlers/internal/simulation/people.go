@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,12 +87,16 @@ func (w *world) act() {
 		w.upload()
 		return
 	}
-	all := w.requests()
-	if len(all) == 0 || len(all) < w.mood.requests && w.chance(0.15) {
+	if len(w.known) == 0 || len(w.known) < w.mood.requests && w.chance(0.15) {
 		w.attempt(w.somebody("ada", "ben", "rob", "una", "eve"), pick(w, north, north, north, south), "", "create")
 		return
 	}
-	r := pick(w, all...)
+	id := pick(w, w.known...)
+	r, ok := w.request(id)
+	if !ok { // it was never stored
+		w.known = slices.DeleteFunc(w.known, func(other string) bool { return other == id })
+		return
+	}
 	who, action := w.sensible(r)
 	workspace := r.WorkspaceID
 	if w.chance(w.mood.wild) {

@@ -71,7 +71,7 @@ func (r Result) String() string {
 // The length of a run.
 const (
 	minStimuli = 40
-	maxStimuli = 160
+	maxStimuli = 140
 )
 
 // Run plays one run. trace is given every step as a line of text; it may be nil.
@@ -83,15 +83,17 @@ func Run(seed uint64, trace func(string)) Result {
 	}
 	w.heal()
 	w.judge("after rest")
-	if w.chance(0.1) {
-		w.forget()
-		w.judge("after a long time")
-	}
 	for _, r := range w.requests() {
 		w.result.Ends[string(r.Status)]++
 	}
-	w.finish()
-	w.judge("after people went on")
+	if len(w.result.Violations) == 0 && w.chance(0.1) {
+		w.forget()
+		w.judge("after a long time")
+	}
+	if len(w.result.Violations) == 0 {
+		w.finish()
+		w.judge("after people went on")
+	}
 	slices.Sort(w.result.Violations)
 	w.result.Violations = slices.Compact(w.result.Violations)
 	return w.result

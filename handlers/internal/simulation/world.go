@@ -40,6 +40,7 @@ type world struct {
 	links     []grant
 	late      []late
 	known     []string // ids of requests that were made, or tried to be
+	homes     map[string]string
 
 	attempts map[string]*attempt
 	policies []*policy
@@ -55,6 +56,7 @@ type mood struct {
 	switches                 float64 // a stop at a call to a port
 	drops, doubles           float64 // a nudge or an event
 	copyBreaks               float64
+	malware                  float64 // in a file
 	silent, slow, not, lying float64 // the scanner
 	meddles, wild            float64 // people
 	requests                 int     // at most
@@ -67,7 +69,7 @@ type mood struct {
 func newWorld(seed uint64, tracer func(string)) *world {
 	w := &world{
 		random: rand.New(rand.NewPCG(seed, 0x41_69_72)), now: began(), tracer: tracer,
-		keys: map[string]time.Time{}, published: map[string]int{}, attempts: map[string]*attempt{},
+		keys: map[string]time.Time{}, published: map[string]int{}, homes: map[string]string{}, attempts: map[string]*attempt{},
 		result: Result{Seed: seed, Faults: map[Kind]int{}, Ends: map[string]int{}}, layout: airlock.DefaultLayout(),
 	}
 	w.mood = w.drawMood()
@@ -97,7 +99,7 @@ func (w *world) drawMood() mood {
 	return mood{
 		fails: some(0.5, 0.12), loses: some(0.5, 0.12), late: some(0.4, 0.1), dies: some(0.5, 0.04), switches: some(0.8, 0.6),
 		drops: some(0.5, 0.6), doubles: some(0.5, 0.5), copyBreaks: some(0.4, 0.4),
-		silent: some(0.3, 0.5), slow: some(0.3, 0.7), not: some(0.3, 0.5), lying: some(0.3, 0.5),
+		silent: some(0.3, 0.5), slow: some(0.3, 0.7), not: some(0.3, 0.5), lying: some(0.4, 0.6), malware: some(0.5, 0.4),
 		meddles: some(0.5, 0.3), wild: some(0.5, 0.5), requests: pick(w, 1, 1, 2, 3), tags: w.chance(0.7), deaf: w.chance(0.5),
 		copyTime: pick(w, 0, 0, time.Second, time.Minute, 20*time.Minute), cache: pick(w, 0, 10*time.Second),
 	}
@@ -154,17 +156,27 @@ func (w *world) wrong(format string, args ...any) {
 	w.result.Violations = append(w.result.Violations, text)
 }
 
-// requests reads all requests of all workspaces, as they are stored, in order.
+// requests reads all requests of all workspaces, as they are stored, in the order in which they were made.
 func (w *world) requests() []airlock.Request {
 	var all []airlock.Request
 	for _, id := range w.known {
-		workspace, err := w.store.Workspace(context.Background(), id)
-		if err != nil {
-			continue
-		}
-		if r, err := w.store.Request(context.Background(), workspace, id); err == nil {
+		if r, ok := w.request(id); ok {
 			all = append(all, r)
 		}
 	}
 	return all
+}
+
+// request reads a request as it is stored; ok is false when it was only tried to be made.
+func (w *world) request(id string) (r airlock.Request, ok bool) {
+	workspace, found := w.homes[id]
+	if !found {
+		var err error
+		if workspace, err = w.store.Workspace(context.Background(), id); err != nil {
+			return airlock.Request{}, false
+		}
+		w.homes[id] = workspace
+	}
+	r, err := w.store.Request(context.Background(), workspace, id)
+	return r, err == nil
 }
