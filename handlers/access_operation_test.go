@@ -85,6 +85,7 @@ func operations() []operation {
 		{"create-import", http.MethodPost, "/api/workspaces/{workspace_id}/requests", ofWorkspace, text(`{"type":"import"}`), made, nil},
 		{"create-export", http.MethodPost, "/api/workspaces/{workspace_id}/requests", ofWorkspace, text(`{"type":"export"}`), made, nil},
 		{"settings", http.MethodGet, settings, ofWorkspace, nil, nil, shows(space.label)},
+		{"workspace-audit", http.MethodGet, settings + "/audit", ofWorkspace, nil, nil, shows(func(space) string { return `"what":"settings"` })},
 		{"put-members", http.MethodPut, settings, ofWorkspace, func(w *world, s space) string {
 			return w.replaced(s, "members", map[string]any{"id": keeperID, "roles": []string{"WorkspaceOwner"}})
 		}, configured, nil},
@@ -104,6 +105,8 @@ func operations() []operation {
 		post("reject", "/review", text(`{"approval":false}`)),
 		post("return", "/review", text(`{"decision":"changes_requested","decisionExplanation":"why"}`)),
 		post("revoke", "/revoke", text(`{"reason":"why"}`)),
+		post("hold", "/hold", text(`{"reason":"why"}`)),
+		post("lift", "/lift", text(`{"reason":"why"}`)),
 		{"desktop", http.MethodPost, one + "/review-user-resource", ofRequest, nil, nil, nil},
 		{"health", http.MethodGet, "/api/health", ofNothing, nil, nil, shows(func(space) string { return `"dependencies"` })},
 		{"document", http.MethodGet, "/api/openapi.json", ofNothing, nil, nil, nil},

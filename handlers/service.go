@@ -78,7 +78,10 @@ func newService(cfg config.Config, a adapters, logs *journal) *airlock.Service {
 	return &airlock.Service{
 		Store: a.store, Zones: a.zones, Queue: a.bus, Announcer: a.bus, TRE: cfg.TREID, Layout: layoutOf(cfg), Page: pageOf(cfg.PageURL),
 		Operators: cfg.OperatorEmails,
-		Now:       time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, NewTrace: func() string { return uuid.NewString() },
+		Retention: airlock.Retention{
+			Released: cfg.RetainReleased, Refused: cfg.RetainRefused, Quarantine: cfg.RetainQuarantine, Records: cfg.RetainRecords,
+		},
+		Now: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, NewTrace: func() string { return uuid.NewString() },
 		Spread: rand.Float64, Timing: timing, ScanTags: cfg.ScanTags, Copies: copies, Report: logs.problem,
 	}
 }

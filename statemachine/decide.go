@@ -16,6 +16,11 @@ type Facts struct {
 	SelfReview       bool // the requester may review
 	ApprovalsNeeded  int
 
+	// The end.
+	Purged bool // the data was deleted at the end of its lifetime
+	OnHold bool // there is a legal hold on the request
+	Held   bool // there is one on the request or on its workspace
+
 	// The round.
 	Moving          bool // a move of data is owed
 	ApprovalsGiven  int
@@ -27,6 +32,7 @@ type Facts struct {
 
 	// What the system has found out.
 	Idle        bool // untouched for longer than a draft may live
+	Outlived    bool // what is left of it has been kept for as long as it has to be
 	Sealed      bool // every file of the manifest is in the holding zone
 	Arrived     bool // what was to be moved has arrived, equal to the manifest
 	GatesPassed bool
@@ -141,8 +147,11 @@ func LinkRights(f Facts) (Rights, LinkAnswer) {
 			rights |= g.Rights
 		}
 	}
-	if rights != 0 && f.Moving {
+	switch {
+	case rights != 0 && f.Moving:
 		return 0, LinkBusy
+	case rights != 0 && f.Purged:
+		return 0, LinkDeleted
 	}
 	return rights, ""
 }

@@ -23,6 +23,12 @@ const (
 	FailedInApproval  Guard = "failed_in_approval"
 	FailedInRejection Guard = "failed_in_rejection"
 	FailedInBlocking  Guard = "failed_in_blocking"
+	NotHeld           Guard = "not_held"
+	NotOnHold         Guard = "not_on_hold"
+	OnHold            Guard = "on_hold"
+	DataKept          Guard = "data_kept"
+	DataPurged        Guard = "data_purged"
+	Outlived          Guard = "outlived"
 )
 
 // refuse returns the sentence with which the guard refuses the facts, or nothing where it holds. A guard without a
@@ -79,6 +85,18 @@ var guardRules = map[Guard]guardRule{
 	FailedInApproval:  {func(f Facts) bool { return f.FailedIn == ApprovalInProgress }, failedElsewhere},
 	FailedInRejection: {func(f Facts) bool { return f.FailedIn == RejectionInProgress }, failedElsewhere},
 	FailedInBlocking:  {func(f Facts) bool { return f.FailedIn == BlockingInProgress }, failedElsewhere},
+	NotHeld: {func(f Facts) bool { return !f.Held },
+		"There is a legal hold: nothing may be deleted. A TRE admin can lift it."},
+	NotOnHold: {func(f Facts) bool { return !f.OnHold },
+		"There is a legal hold on the request already."},
+	OnHold: {func(f Facts) bool { return f.OnHold },
+		"There is no legal hold on the request."},
+	DataKept: {func(f Facts) bool { return !f.Purged },
+		"The files were deleted at the end of their lifetime."},
+	DataPurged: {func(f Facts) bool { return f.Purged },
+		"The files are still kept."},
+	Outlived: {func(f Facts) bool { return f.Outlived },
+		"It has to be kept for longer."},
 }
 
 const failedElsewhere = "The request failed in another status."

@@ -11,6 +11,7 @@ const (
 	KindMove     Kind = "move"      // move the sealed files from From to To and compare what arrived
 	KindHandBack Kind = "hand_back" // move whatever is at From to To, for the requester to change
 	KindErase    Kind = "erase"     // delete the container at From
+	KindForget   Kind = "forget"    // delete the request with all its records
 )
 
 // Owing is a task as a row of the table has it: without a round.
@@ -47,10 +48,20 @@ func Moving(owed []Task) bool {
 	return false
 }
 
+// Forgetting reports whether one of the tasks is to delete the request itself: for people it is gone then.
+func Forgetting(owed []Task) bool {
+	for _, t := range owed {
+		if t.Kind == KindForget {
+			return true
+		}
+	}
+	return false
+}
+
 // Plan says what the system owes after the transition, and the round that the request is then in.
 // Round is the request's round before it, owed what it owed before it.
 //
-// Containers that were to be deleted still are. A move that is cut short keeps its data where the next status has
+// Where the status stays, everything that was owed still is. Containers that were to be deleted still are. A move that is cut short keeps its data where the next status has
 // data at all (so that a retry finds it), and loses both ends where it has none. A file that is handed back goes
 // to the intake of the next round, so that every link of an earlier round stays dead.
 func Plan(t Transition, round int, owed []Task) (next []Task, nextRound int) {
@@ -65,6 +76,8 @@ func Plan(t Transition, round int, owed []Task) (next []Task, nextRound int) {
 	}
 	for _, o := range owed {
 		switch {
+		case t.Keeps() && o.Kind != KindErase:
+			next = append(next, o)
 		case o.Kind == KindErase && !t.reads(o.From, nextRound):
 			eraseOnce(o.From)
 		case o.Moves() && to.Zone == Nowhere:
@@ -81,6 +94,8 @@ func Plan(t Transition, round int, owed []Task) (next []Task, nextRound int) {
 			next = append(next, Task{Kind: o.Kind, To: Spot{o.To, nextRound}})
 		case KindGates:
 			next = append(next, Task{Kind: o.Kind, From: from})
+		case KindForget:
+			next = append(next, Task{Kind: o.Kind})
 		case KindHandBack:
 			next = append(next, Task{Kind: o.Kind, From: from, To: Spot{o.To, nextRound + 1}})
 		default:
@@ -112,3 +127,4 @@ func runGates() Owing          { return Owing{Kind: KindGates, From: Holding} }
 func move(from, to Zone) Owing { return Owing{Kind: KindMove, From: from, To: to} }
 func handBack(from Zone) Owing { return Owing{Kind: KindHandBack, From: from, To: Intake} }
 func erase(zone Zone) Owing    { return Owing{Kind: KindErase, From: zone} }
+func forget() Owing            { return Owing{Kind: KindForget} }

@@ -47,6 +47,12 @@ func TestPlan(t *testing.T) {
 		{"failing keeps the data", sm.ApprovalInProgress, sm.EventFail, 1,
 			[]sm.Task{eraseTask(sm.Intake, 1), {Kind: sm.KindMove, From: spot(sm.Holding, 1), To: spot(sm.Released, 1)}},
 			[]sm.Task{eraseTask(sm.Intake, 1)}, 1},
+		{"purging empties the zone of the status", sm.Revoked, sm.EventPurge, 3, nil, []sm.Task{eraseTask(sm.Refused, 3)}, 3},
+		{"forgetting names no place", sm.Approved, sm.EventForget, 2, nil, []sm.Task{{Kind: sm.KindForget}}, 2},
+		{"a hold changes nothing that is owed", sm.Cancelled, sm.EventHold, 1, []sm.Task{eraseTask(sm.Intake, 1)}, []sm.Task{eraseTask(sm.Intake, 1)}, 1},
+		{"a hold on a draft keeps its move", sm.Draft, sm.EventHold, 2,
+			[]sm.Task{{Kind: sm.KindHandBack, From: spot(sm.Holding, 1), To: spot(sm.Intake, 2)}, eraseTask(sm.Holding, 1)},
+			[]sm.Task{{Kind: sm.KindHandBack, From: spot(sm.Holding, 1), To: spot(sm.Intake, 2)}, eraseTask(sm.Holding, 1)}, 2},
 		{"revoke empties the released zone after the move", sm.Approved, sm.EventRevoke, 1, []sm.Task{eraseTask(sm.Holding, 1)}, []sm.Task{
 			eraseTask(sm.Holding, 1), {Kind: sm.KindMove, From: spot(sm.Released, 1), To: spot(sm.Refused, 1)}, eraseTask(sm.Released, 1)}, 1},
 	} {
@@ -65,31 +71,33 @@ func TestPlanLeavesDataInOneZone(t *testing.T) {
 	type state struct {
 		status, failedIn sm.Status
 		round            int
+		purged           bool
 		places           string
 	}
 	seen := map[state]bool{}
-	var walk func(status, failedIn sm.Status, round int, places map[sm.Spot]bool)
-	walk = func(status, failedIn sm.Status, round int, places map[sm.Spot]bool) {
+	var walk func(status, failedIn sm.Status, round int, purged bool, places map[sm.Spot]bool)
+	walk = func(status, failedIn sm.Status, round int, purged bool, places map[sm.Spot]bool) {
 		var names []string
 		for p := range places {
 			names = append(names, string(p.Zone)+string(rune('0'+p.Round)))
 		}
 		slices.Sort(names)
-		key := state{status, failedIn, round, join(names)}
+		key := state{status, failedIn, round, purged, join(names)}
 		if seen[key] || round > 3 {
 			return
 		}
 		seen[key] = true
 		facts, _ := sm.Of(status)
 		want := map[sm.Spot]bool{}
-		if facts.Zone != sm.Nowhere && facts.Zone != sm.WhereItFailed {
+		if facts.Zone != sm.Nowhere && facts.Zone != sm.WhereItFailed && !purged {
 			want[spot(facts.Zone, round)] = true
 		}
 		if facts.Zone != sm.WhereItFailed && status != sm.None && facts.Rests() && join(names) != join(spots(want)) {
 			t.Errorf("%s in round %d: data in %v, want %v", status, round, names, spots(want))
 		}
 		for _, r := range sm.Transitions() {
-			if r.From != status || !resumes(r, failedIn) {
+			if r.From != status || !resumes(r, failedIn) || purged && slices.Contains(r.Guards, sm.DataKept) ||
+				!purged && slices.Contains(r.Guards, sm.DataPurged) {
 				continue
 			}
 			for _, cut := range []bool{false, true} {
@@ -100,23 +108,27 @@ func TestPlanLeavesDataInOneZone(t *testing.T) {
 					if sm.Has(r.To, sm.EventFail) {
 						rest, _ := sm.Plan(row(t, r.To, sm.EventFail), next, owed)
 						run(after, rest)
-						walk(sm.Failed, r.To, next, after)
+						walk(sm.Failed, r.To, next, false, after)
 					}
 					continue
 				}
 				run(after, owed)
-				walk(r.To, sm.None, next, after)
+				nextFailed := sm.None
+				if r.To == sm.Failed {
+					nextFailed = failedIn
+				}
+				walk(r.To, nextFailed, next, purged || r.Purges(), after)
 			}
 		}
 	}
-	walk(sm.None, sm.None, 0, map[sm.Spot]bool{})
+	walk(sm.None, sm.None, 0, false, map[sm.Spot]bool{})
 	if len(seen) < 30 {
 		t.Errorf("only %d states were seen: the walk proves little", len(seen))
 	}
 }
 
 func resumes(r sm.Transition, failedIn sm.Status) bool {
-	return r.From != sm.Failed || r.To == failedIn || r.To == sm.Cancelled
+	return r.From != sm.Failed || r.To == failedIn || r.To == sm.Cancelled || r.Keeps()
 }
 
 func run(places map[sm.Spot]bool, owed []sm.Task) {
@@ -124,7 +136,7 @@ func run(places map[sm.Spot]bool, owed []sm.Task) {
 		switch task.Kind {
 		case sm.KindErase:
 			delete(places, task.From)
-		case sm.KindGates:
+		case sm.KindGates, sm.KindForget:
 		default:
 			places[task.To] = true
 		}

@@ -39,6 +39,8 @@ func (o Owing) String() string {
 		return "run the gates"
 	case KindErase:
 		return fmt.Sprintf("delete %s", o.From)
+	case KindForget:
+		return "delete the request with its records"
 	case KindHandBack:
 		return fmt.Sprintf("move %s → the next round's %s", o.From, o.To)
 	default:
@@ -46,11 +48,11 @@ func (o Owing) String() string {
 	}
 }
 
-// Mermaid draws the table as a Mermaid state diagram.
+// Mermaid draws how a request comes to its end as a Mermaid state diagram.
 func Mermaid() string {
 	var b strings.Builder
 	b.WriteString("stateDiagram-v2\n")
-	for _, t := range transitions {
+	for _, t := range life {
 		from := string(t.From)
 		if t.From == None {
 			from = "[*]"
@@ -69,11 +71,28 @@ func Mermaid() string {
 func TransitionTable() string {
 	var b strings.Builder
 	b.WriteString("| from | event | to | who | only if | then the system owes |\n|---|---|---|---|---|---|\n")
-	for _, t := range transitions {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", dash(string(t.From)), t.Event, t.To, t.By,
-			dash(join(t.Guards, ", ")), dash(join(t.Owes, "; ")))
+	for _, t := range life {
+		b.WriteString(line(dash(string(t.From)), string(t.To), t))
+	}
+	var kept []string // lines of rows that keep the status, each with all statuses that have it
+	from := map[string][]Status{}
+	for _, t := range transitions[len(life):] {
+		rest := line("%s", "the same", t)
+		if from[rest] == nil {
+			kept = append(kept, rest)
+		}
+		from[rest] = append(from[rest], t.From)
+	}
+	for _, rest := range kept {
+		b.WriteString(strings.Replace(rest, "%s", join(from[rest], ", "), 1))
 	}
 	return b.String()
+}
+
+// line is one line of the table of transitions.
+func line(from, to string, t Transition) string {
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", from, t.Event, to, t.By,
+		dash(join(t.Guards, ", ")), dash(join(t.Owes, "; ")))
 }
 
 // StatusTable writes what is true in each status as Markdown: whose turn it is, where the data is, and who gets which link.

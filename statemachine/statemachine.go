@@ -73,10 +73,12 @@ const (
 	ActionSubmit Action = "submit"
 	ActionRevoke Action = "revoke"
 	ActionRetry  Action = "retry"
+	ActionHold   Action = "hold"
+	ActionLift   Action = "lift"
 )
 
 // actionOrder is the order in which clients expect allowed actions; create is not an action on a request.
-var actionOrder = []Action{ActionReview, ActionCancel, ActionSubmit, ActionRevoke, ActionRetry}
+var actionOrder = []Action{ActionReview, ActionCancel, ActionSubmit, ActionRevoke, ActionRetry, ActionHold, ActionLift}
 
 // Decision is what one reviewer says.
 type Decision string
@@ -140,10 +142,17 @@ const (
 	LinkBusy      LinkAnswer = "busy"      // come back later
 	LinkCancelled LinkAnswer = "cancelled" // withdrawn or taken back
 	LinkClosed    LinkAnswer = "closed"    // the data is not for anybody
+	LinkDeleted   LinkAnswer = "deleted"   // the data was deleted at the end of its lifetime
 )
 
 // Transitions returns every row, in table order. The caller owns the slice, not what its rows point to.
 func Transitions() []Transition { return append([]Transition(nil), transitions...) }
+
+// Keeps reports whether the request stays in its status.
+func (t Transition) Keeps() bool { return t.From == t.To }
+
+// Purges reports whether the data of the request is deleted, and its status stays.
+func (t Transition) Purges() bool { return t.Event == EventPurge }
 
 // Statuses returns the facts of every stored status, in table order.
 func Statuses() []StatusFacts { return append([]StatusFacts(nil), statuses...) }

@@ -30,8 +30,11 @@ func allFacts(visit func(sm.Facts)) {
 	for _, status := range statuses {
 		for _, failed := range failedIn {
 			for _, parties := range relations {
-				for bits := range 1 << 9 {
+				for bits := range 1 << 11 {
 					bit := func(n int) bool { return bools[bits>>n&1] }
+					if bit(9) && !sm.Has(status, sm.EventPurge) || bit(10) && !sm.Has(status, sm.EventHold) {
+						continue // nobody can be there
+					}
 					for given := range 2 {
 						problem := ""
 						if bit(0) {
@@ -40,7 +43,8 @@ func allFacts(visit func(sm.Facts)) {
 						visit(sm.Facts{
 							Status: status, FailedIn: failed, Parties: parties, IsRequester: bit(1), DirectionEnabled: bit(2),
 							SelfReview: bit(3), ApprovalsNeeded: 2, ApprovalsGiven: given, Moving: bit(4), SpokenThisRound: bit(5),
-							FileProblem: problem, Explanation: bit(6), Idle: bit(7), Sealed: bit(8), Arrived: bit(8),
+							FileProblem: problem, Explanation: bit(6), Idle: bit(7), Outlived: bit(7), Purged: bit(9), OnHold: bit(10),
+							Held: bit(10), Sealed: bit(8), Arrived: bit(8),
 							GatesPassed: bit(8), GateBlocked: !bit(8),
 						})
 					}
@@ -224,7 +228,7 @@ func TestSystemAndPeopleNeverFireEachOthersEvents(t *testing.T) {
 
 // TestOfferedIsAccepted: an action is offered if and only if some input makes the server accept it.
 func TestOfferedIsAccepted(t *testing.T) {
-	actions := []sm.Action{sm.ActionReview, sm.ActionCancel, sm.ActionSubmit, sm.ActionRevoke, sm.ActionRetry}
+	actions := []sm.Action{sm.ActionReview, sm.ActionCancel, sm.ActionSubmit, sm.ActionRevoke, sm.ActionRetry, sm.ActionHold, sm.ActionLift}
 	decisions := []sm.Decision{"", sm.DecisionApproved, sm.DecisionRejected, sm.DecisionChangesRequested}
 	offered := map[sm.Action]int{}
 	allFacts(func(f sm.Facts) {

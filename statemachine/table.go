@@ -1,5 +1,7 @@
 package statemachine
 
+import "slices"
+
 // Status is what is stored for a request. The values are the wire's and never change.
 type Status string
 
@@ -43,16 +45,23 @@ const (
 	EventResumeApproval  Event = "resume_approval"
 	EventResumeRejection Event = "resume_rejection"
 	EventResumeBlocking  Event = "resume_blocking"
+	EventHold            Event = "hold"   // a legal hold is put on it
+	EventLift            Event = "lift"   // and taken off again
+	EventPurge           Event = "purge"  // its data is deleted at the end of its lifetime
+	EventForget          Event = "forget" // and so are its records
 )
 
 // transitions is the whole law: one row per (status, event), in the order in which a reader meets them.
 // Whatever has no row does not happen.
-var transitions = []Transition{
+var transitions = slices.Concat(life, end, holds(Draft, InReview, Approved, Rejected, BlockedByScan, Cancelled, Failed, Revoked))
+
+// life is how a request comes to its end.
+var life = []Transition{
 	{None, EventCreate, Draft, Researcher | Owner, guards(DirectionEnabled), tasks(open(Intake))},
 
 	{Draft, EventSubmit, Submitted, Requester | Owner, guards(Prepared, FilesAcceptable), tasks(seal(Intake, Holding), runGates())},
-	{Draft, EventCancel, Cancelled, Requester | Owner | Admin, nil, tasks(erase(Intake))},
-	{Draft, EventExpire, Cancelled, System, guards(Idle), tasks(erase(Intake))},
+	{Draft, EventCancel, Cancelled, Requester | Owner | Admin, guards(NotHeld), tasks(erase(Intake))},
+	{Draft, EventExpire, Cancelled, System, guards(Idle, NotHeld), tasks(erase(Intake))},
 
 	{Submitted, EventClear, InReview, System, guards(Sealed, GatesPassed), tasks(erase(Intake))},
 	{Submitted, EventBlock, BlockingInProgress, System, guards(GateBlocked), tasks(erase(Intake), move(Holding, Quarantine))},
@@ -63,7 +72,7 @@ var transitions = []Transition{
 	{InReview, EventApprove, ApprovalInProgress, Reviewer, guards(NotTheRequester, FirstInRound, QuorumCompleted), tasks(move(Holding, Released))},
 	{InReview, EventReject, RejectionInProgress, Reviewer, guards(NotTheRequester, FirstInRound), tasks(move(Holding, Refused))},
 	{InReview, EventReturn, Draft, Reviewer, guards(NotTheRequester, FirstInRound, ExplanationGiven), tasks(handBack(Holding), erase(Holding))},
-	{InReview, EventCancel, Cancelled, Requester | Owner | Admin, nil, tasks(erase(Holding))},
+	{InReview, EventCancel, Cancelled, Requester | Owner | Admin, guards(NotHeld), tasks(erase(Holding))},
 
 	{ApprovalInProgress, EventMoved, Approved, System, guards(Arrived), tasks(erase(Holding))},
 	{ApprovalInProgress, EventFail, Failed, System, guards(ReasonGiven), nil},
@@ -72,13 +81,39 @@ var transitions = []Transition{
 	{BlockingInProgress, EventMoved, BlockedByScan, System, guards(Arrived), tasks(erase(Holding))},
 	{BlockingInProgress, EventFail, Failed, System, guards(ReasonGiven), nil},
 
-	{Approved, EventRevoke, Revoked, Reviewer | Admin, guards(ExplanationGiven), tasks(move(Released, Refused), erase(Released))},
+	{Approved, EventRevoke, Revoked, Reviewer | Admin, guards(DataKept, ExplanationGiven), tasks(move(Released, Refused), erase(Released))},
 
 	{Failed, EventResumeSubmitted, Submitted, Reviewer | Owner | Admin, guards(FailedInSubmitted), tasks(seal(Intake, Holding), runGates())},
 	{Failed, EventResumeApproval, ApprovalInProgress, Reviewer | Owner | Admin, guards(FailedInApproval), tasks(move(Holding, Released))},
 	{Failed, EventResumeRejection, RejectionInProgress, Reviewer | Owner | Admin, guards(FailedInRejection), tasks(move(Holding, Refused))},
 	{Failed, EventResumeBlocking, BlockingInProgress, Reviewer | Owner | Admin, guards(FailedInBlocking), tasks(move(Holding, Quarantine))},
-	{Failed, EventCancel, Cancelled, Owner | Admin, nil, tasks(erase(Intake), erase(Holding), erase(Released), erase(Refused), erase(Quarantine))},
+	{Failed, EventCancel, Cancelled, Owner | Admin, guards(NotHeld), tasks(erase(Intake), erase(Holding), erase(Released), erase(Refused), erase(Quarantine))},
+}
+
+// end is what becomes of a request that has come to its end: its data is deleted when nobody needs it any more, and then
+// the request itself. The status tells how it ended, and stays.
+var end = []Transition{
+	{Approved, EventPurge, Approved, System, guards(DataKept, Outlived, NotHeld), tasks(erase(Released))},
+	{Rejected, EventPurge, Rejected, System, guards(DataKept, Outlived, NotHeld), tasks(erase(Refused))},
+	{BlockedByScan, EventPurge, BlockedByScan, System, guards(DataKept, Outlived, NotHeld), tasks(erase(Quarantine))},
+	{Revoked, EventPurge, Revoked, System, guards(DataKept, Outlived, NotHeld), tasks(erase(Refused))},
+
+	{Approved, EventForget, Approved, System, guards(DataPurged, Outlived, NotHeld), tasks(forget())},
+	{Rejected, EventForget, Rejected, System, guards(DataPurged, Outlived, NotHeld), tasks(forget())},
+	{BlockedByScan, EventForget, BlockedByScan, System, guards(DataPurged, Outlived, NotHeld), tasks(forget())},
+	{Revoked, EventForget, Revoked, System, guards(DataPurged, Outlived, NotHeld), tasks(forget())},
+	{Cancelled, EventForget, Cancelled, System, guards(Outlived, NotHeld), tasks(forget())},
+}
+
+// holds are the rows of the legal hold, which can be put on whatever rests. Under it nothing is deleted.
+func holds(on ...Status) []Transition {
+	var rows []Transition
+	for _, s := range on {
+		rows = append(rows,
+			Transition{s, EventHold, s, Admin, guards(NotOnHold, ExplanationGiven), nil},
+			Transition{s, EventLift, s, Admin, guards(OnHold, ExplanationGiven), nil})
+	}
+	return rows
 }
 
 // asks says how a person asks for an event: the action of the API and, where the action is a
@@ -96,6 +131,8 @@ var asks = []Ask{
 	{EventResumeApproval, ActionRetry, ""},
 	{EventResumeRejection, ActionRetry, ""},
 	{EventResumeBlocking, ActionRetry, ""},
+	{EventHold, ActionHold, ""},
+	{EventLift, ActionLift, ""},
 }
 
 // statuses holds what is true of a request because of its status alone.

@@ -139,7 +139,7 @@ func (s *Service) act(ctx context.Context, a action) (View, error) {
 		return View{}, err
 	}
 	for range maxRaces {
-		r, err := s.Store.Request(ctx, a.workspace, a.id)
+		r, err := s.find(ctx, a.workspace, a.id)
 		if err != nil {
 			return View{}, answer(fmt.Errorf("%s %s: %w", a.action, a.id, err), sentenceNoRequest)
 		}

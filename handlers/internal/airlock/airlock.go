@@ -107,8 +107,12 @@ type Request struct {
 	SealedAt   time.Time     `json:"sealedAt,omitzero"`
 	Reviews    []Review      `json:"reviews,omitempty"`
 
-	Owed      []statemachine.Task     `json:"owed,omitempty"`      // data work, in order
-	Untold    []string                `json:"untold,omitempty"`    // ids of the notices that are not published yet
+	Owed       []statemachine.Task `json:"owed,omitempty"`       // data work, in order
+	Untold     []string            `json:"untold,omitempty"`     // ids of the notices that are not published yet
+	OnHold     bool                `json:"onHold,omitempty"`     // there is a legal hold on it
+	PurgedWhen time.Time           `json:"purgedWhen,omitzero"`  // its data was deleted at the end of its lifetime; zero: it was not
+	LedgerFrom int                 `json:"ledgerFrom,omitempty"` // number of the record in the workspace's trail after which it can tell of the deletion of this request
+
 	Due       time.Time               `json:"due,omitzero"`        // when the sweep looks at it; zero: never
 	Reminded  []statemachine.Occasion `json:"reminded,omitempty"`  // what people were told because it waited in this status
 	Tries     int                     `json:"tries,omitempty"`     // consecutive failures of owed work
@@ -156,8 +160,12 @@ type Review struct {
 	Explanation string                `json:"explanation"`
 }
 
-// Zone returns the zone that the request's status names; for a failed one that of the status it failed in.
+// Zone returns the zone that the request's status names; for a failed one that of the status it failed in. It is nowhere
+// when the data was deleted at the end of its lifetime.
 func (r Request) Zone() statemachine.Zone {
+	if !r.PurgedWhen.IsZero() {
+		return statemachine.Nowhere
+	}
 	facts, _ := statemachine.Of(r.Status)
 	if facts.Zone == statemachine.WhereItFailed {
 		facts, _ = statemachine.Of(r.FailedIn)

@@ -17,6 +17,8 @@ type told struct {
 	changed  time.Time // last transition
 	steps    int       // transitions
 	notices  []string  // every notice that was due
+	onHold   bool
+	purged   time.Time // zero: the data is kept
 
 	// Of the present round.
 	submitted time.Time
@@ -58,7 +60,7 @@ func (k *check) replay() {
 			k.trail.status = statemachine.Status(rec.To)
 			continue
 		}
-		if t.From == statemachine.Failed && t.To != statemachine.Cancelled && t.To != k.trail.failedIn {
+		if t.From == statemachine.Failed && !t.Keeps() && t.To != statemachine.Cancelled && t.To != k.trail.failedIn {
 			k.broken(RuleReplay, "record %d goes on in %s and it failed in %s", rec.Seq, t.To, k.trail.failedIn)
 		}
 		if bySystem := t.By == statemachine.System; bySystem != (rec.Who == systemActor) {
@@ -128,7 +130,7 @@ func (k *check) step(rec Record, t statemachine.Transition) {
 	}
 	switch t.Event {
 	case statemachine.EventSubmit:
-		*at = told{round: at.round, attempt: at.attempt, entered: at.entered, changed: at.changed, steps: at.steps, notices: at.notices, submitted: rec.When}
+		*at = told{round: at.round, attempt: at.attempt, entered: at.entered, changed: at.changed, steps: at.steps, notices: at.notices, onHold: at.onHold, submitted: rec.When}
 	case statemachine.EventClear:
 		at.cleared, at.digest, at.approvers = true, rec.Digest, nil
 	case statemachine.EventBlock:
@@ -138,17 +140,23 @@ func (k *check) step(rec Record, t statemachine.Transition) {
 		if t.Event == statemachine.EventApprove {
 			at.approved = rec.When
 		}
+	case statemachine.EventHold, statemachine.EventLift:
+		at.onHold = t.Event == statemachine.EventHold
+	case statemachine.EventPurge:
+		at.purged = rec.When
 	case statemachine.EventMoved:
 		if rec.Digest != at.digest {
 			k.broken(RuleManifest, "record %d: what arrived is not what the gates passed", rec.Seq)
 		}
 	}
-	if t.From == statemachine.Failed {
-		at.attempt++
-	}
-	at.failedIn = statemachine.None
-	if t.To == statemachine.Failed {
-		at.failedIn = t.From
+	if !t.Keeps() {
+		if t.From == statemachine.Failed {
+			at.attempt++
+		}
+		at.failedIn = statemachine.None
+		if t.To == statemachine.Failed {
+			at.failedIn = t.From
+		}
 	}
 	if slices.ContainsFunc(t.Owes, func(o statemachine.Owing) bool { return o.Kind == statemachine.KindHandBack }) {
 		at.round++
@@ -163,6 +171,9 @@ func (k *check) end() {
 	if at.status != r.Status || at.failedIn != r.FailedIn || at.round != r.Round || at.attempt != r.Attempt {
 		k.broken(RuleReplay, "the trail ends in %s (%s) round %d attempt %d; stored is %s (%s) round %d attempt %d",
 			at.status, at.failedIn, at.round, at.attempt, r.Status, r.FailedIn, r.Round, r.Attempt)
+	}
+	if at.onHold != r.OnHold || !at.purged.Equal(r.PurgedWhen) {
+		k.broken(RuleReplay, "the trail tells of a hold: %v, and of data deleted at %s; stored is %v and %s", at.onHold, at.purged, r.OnHold, r.PurgedWhen)
 	}
 	if at.steps != len(r.History)+1 {
 		k.broken(RuleReplay, "the trail tells of %d transitions, the history of %d", at.steps, len(r.History)+1)

@@ -222,7 +222,7 @@ func (w *workspaceCheck) checkListed(ctx context.Context, id string, due map[str
 	if err != nil {
 		return fmt.Errorf("read %s: %w", id, err)
 	}
-	if first, ok := w.lists[0].rows[id]; !ok || first.Version != r.Version {
+	if first, ok := w.lists[0].rows[id]; !ok || first.Version != r.Version || statemachine.Forgetting(r.Owed) {
 		return nil
 	}
 	for _, l := range w.lists {

@@ -86,6 +86,7 @@ func (next Settings) differences(other Settings) []string {
 		{"maxBytes", next.MaxBytes == other.MaxBytes}, {"maxNameLength", next.MaxNameLength == other.MaxNameLength},
 		{"nameDenied", slices.Equal(next.NameDenied, other.NameDenied)},
 		{"draftLifetime", next.DraftLifetime == other.DraftLifetime}, {"scanning", next.Scanning == other.Scanning},
+		{"retention", next.Retention == other.Retention}, {"legalHold", next.LegalHold == other.LegalHold},
 		{"includeLocationInNotice", next.IncludeLocation == other.IncludeLocation},
 		{"suffix", next.Suffix == other.Suffix}, {"layout", equalLayout(next.Layout, other.Layout)},
 	} {
@@ -112,7 +113,7 @@ func equalLayout(a, b map[string]Locate) bool {
 var (
 	accountPattern   = regexp.MustCompile(`^[a-z0-9]*(\{(tre|ws)\}[a-z0-9]*)*$`)
 	containerPattern = regexp.MustCompile(`^([a-z0-9]+-)*\{id\}(-[a-z0-9]+)*\{round\}$`)
-	suffixPattern    = regexp.MustCompile(`^[a-z0-9]{1,12}$`)
+	suffixPattern    = regexp.MustCompile(`^[a-z0-9]{1,9}$`)
 )
 
 // The bounds of a member list: the settings are one row, and every notice holds a part of it. RFC 5321 has no longer
@@ -122,6 +123,9 @@ const (
 	maxEmail      = 254
 	maxPersonName = 200
 )
+
+// longest is how long anything can be told to take: the store sorts by times up to 2200.
+const longest = 100 * 365 * 24 * time.Hour
 
 // check returns every problem of the settings at once, joined; each is a *Problem.
 func (next Settings) check(layout Layout) error {
@@ -141,20 +145,31 @@ func (next Settings) check(layout Layout) error {
 	if next.MaxNameLength < 1 || next.MaxNameLength > maxBlobName {
 		wrong("maxNameLength", "It must be from 1 to %d.", maxBlobName)
 	}
-	if next.DraftLifetime != 0 && next.DraftLifetime < time.Hour {
-		wrong("draftLifetime", "It must be at least an hour, or 0 for ever.")
+	if next.DraftLifetime != 0 && (next.DraftLifetime < time.Hour || next.DraftLifetime > longest) {
+		wrong("draftLifetime", "It must be from an hour to 100 years, or 0 for ever.")
 	}
-	if next.RemindAfter != 0 && next.RemindAfter < time.Hour {
-		wrong("remindAfter", "It must be at least an hour, or 0 for what the TRE does.")
+	for _, f := range []struct {
+		name string
+		long time.Duration
+	}{
+		{"retainReleased", next.Retention.Released}, {"retainRefused", next.Retention.Refused},
+		{"retainQuarantine", next.Retention.Quarantine}, {"retainRecords", next.Retention.Records},
+	} {
+		if f.long != 0 && (f.long < time.Hour || f.long > longest) {
+			wrong(f.name, "It must be from an hour to 100 years, or 0 for what the TRE does.")
+		}
 	}
-	if next.EscalateAfter != 0 && next.EscalateAfter < max(time.Hour, next.RemindAfter+1) {
-		wrong("escalateAfter", "It must be at least an hour and longer than remindAfter, or 0 for what the TRE does.")
+	if next.RemindAfter != 0 && (next.RemindAfter < time.Hour || next.RemindAfter > longest) {
+		wrong("remindAfter", "It must be from an hour to 100 years, or 0 for what the TRE does.")
+	}
+	if next.EscalateAfter != 0 && (next.EscalateAfter < max(time.Hour, next.RemindAfter+1) || next.EscalateAfter > longest) {
+		wrong("escalateAfter", "It must be from an hour to 100 years and longer than remindAfter, or 0 for what the TRE does.")
 	}
 	if next.Approvals < 1 || next.Approvals > 10 {
 		wrong("approvals", "It must be from 1 to 10.")
 	}
 	if !suffixPattern.MatchString(next.Suffix) {
-		wrong("suffix", "It must be 1 to 12 lower-case letters and digits.")
+		wrong("suffix", "It must be 1 to 9 lower-case letters and digits.")
 	}
 	for _, pattern := range next.NameDenied {
 		if _, err := path.Match(pattern, ""); err != nil {

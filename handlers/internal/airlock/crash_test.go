@@ -22,6 +22,8 @@ type step struct {
 	do    func(p *play) error // told to do it again, a person does it again
 	want  sm.Status
 	round int // 0: any
+
+	purged, forgotten bool // what is left of it then
 }
 
 // scenario is the life of one request.
@@ -150,6 +152,15 @@ func scenarios() []scenario {
 			name: "approved, with the location in the notice", settings: func(s *airlock.Settings) { s.IncludeLocation = true },
 			steps: []step{creates(airlock.Import), submitted, approved},
 		},
+		{
+			name: "kept as long as it has to be", settings: func(s *airlock.Settings) {
+				s.Retention = airlock.Retention{Released: 10 * 24 * time.Hour, Records: 20 * 24 * time.Hour}
+			},
+			steps: []step{creates(airlock.Import), submitted, approved,
+				{name: "its data ends", want: sm.Approved, purged: true, do: func(p *play) error { p.now = p.now.Add(11 * 24 * time.Hour); return nil }},
+				{name: "it ends", forgotten: true, do: func(p *play) error { p.now = p.now.Add(11 * 24 * time.Hour); return nil }},
+			},
+		},
 		life("expired", creates(airlock.Import), suffers("a month", func(p *play) { p.now = p.now.Add(31 * 24 * time.Hour) }, sm.Cancelled)),
 		{
 			name: "scanning off", settings: func(s *airlock.Settings) { s.Scanning = false },
@@ -217,7 +228,14 @@ func (s scenario) play(t *testing.T, onWrite func(p *play, name string) effect, 
 		}
 		after(p)
 		p.rest()
+		if st.forgotten {
+			p.isForgotten()
+			continue
+		}
 		r := p.read(p.id)
+		if st.purged == r.PurgedWhen.IsZero() {
+			t.Fatalf("after %q its data was deleted at %s", st.name, r.PurgedWhen)
+		}
 		if r.Status != st.want || st.round != 0 && r.Round != st.round {
 			t.Fatalf("after %q it is %s in round %d (%s), want %s; problems: %v", st.name, r.Status, r.Round, r.StatusMessage, st.want, p.problems)
 		}

@@ -67,6 +67,7 @@ const (
 	sentenceLinkGone      = "Airlock request was cancelled."
 	sentenceLinkClosed    = "Airlock request is in invalid status: rejected, blocked or failed."
 	sentenceGroups        = "Roles that you hold through a group do not count, because you are in too many groups for a token to list: ask a workspace owner to add you by yourself."
+	sentenceLinkDeleted   = "The files were deleted at the end of their lifetime."
 	sentenceStore         = "State Store endpoint is not responding"
 )
 

@@ -74,7 +74,7 @@ func (w *world) alive() {
 
 func (w *world) storeFault(op memstore.Op, _ string) memstore.Outcome {
 	switch op {
-	case memstore.OpLookups, memstore.OpCreate, memstore.OpCommit, memstore.OpPutSettings:
+	case memstore.OpLookups, memstore.OpCreate, memstore.OpCommit, memstore.OpPutSettings, memstore.OpForgetBeside, memstore.OpForget:
 	default:
 		w.alive()
 		return memstore.Pass

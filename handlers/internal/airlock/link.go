@@ -17,6 +17,7 @@ var linkSentences = map[statemachine.LinkAnswer]string{
 	statemachine.LinkBusy:      sentenceLinkBusy,
 	statemachine.LinkCancelled: sentenceLinkGone,
 	statemachine.LinkClosed:    sentenceLinkClosed,
+	statemachine.LinkDeleted:   sentenceLinkDeleted,
 }
 
 // Link gives out a link to the request's data, with the rights that the status gives the person.
@@ -26,7 +27,7 @@ func (s *Service) Link(ctx context.Context, who Identity, workspace, id string) 
 		return Link{}, err
 	}
 	for range maxRaces {
-		r, err := s.Store.Request(ctx, workspace, id)
+		r, err := s.find(ctx, workspace, id)
 		if err != nil {
 			return Link{}, answer(fmt.Errorf("link %s: %w", id, err), sentenceNoRequest)
 		}

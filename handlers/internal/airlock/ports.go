@@ -36,6 +36,11 @@ type Store interface {
 	// a round's next manifest has at least as many, and those that differ are dirty.
 	Commit(ctx context.Context, c Commit) (Request, error)
 
+	// Forget removes a request with everything that is stored for it, in as many steps as that takes, the request itself
+	// last and only if it is still of r's version; ErrLost otherwise. Whatever fails, calling it again goes on. A request
+	// that is not there is no error.
+	Forget(ctx context.Context, r Request) error
+
 	// Request reads one. ErrNotFound when the workspace has none with this id.
 	Request(ctx context.Context, workspace, id string) (Request, error)
 

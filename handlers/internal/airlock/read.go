@@ -17,7 +17,7 @@ func (s *Service) Request(ctx context.Context, who Identity, workspace, id strin
 	if err != nil {
 		return View{}, err
 	}
-	r, err := s.Store.Request(ctx, workspace, id)
+	r, err := s.find(ctx, workspace, id)
 	if err != nil {
 		return View{}, answer(fmt.Errorf("read %s: %w", id, err), sentenceNoRequest)
 	}
@@ -209,7 +209,7 @@ func (s *Service) Files(ctx context.Context, who Identity, workspace, id string)
 	if err != nil {
 		return Listed{}, err
 	}
-	r, err := s.Store.Request(ctx, workspace, id)
+	r, err := s.find(ctx, workspace, id)
 	if err != nil {
 		return Listed{}, answer(fmt.Errorf("files of %s: %w", id, err), sentenceNoRequest)
 	}
@@ -244,7 +244,7 @@ func (s *Service) Audit(ctx context.Context, who Identity, workspace, id string)
 	if err != nil {
 		return Trail{}, err
 	}
-	r, err := s.Store.Request(ctx, workspace, id)
+	r, err := s.find(ctx, workspace, id)
 	if err != nil {
 		return Trail{}, answer(fmt.Errorf("audit of %s: %w", id, err), sentenceNoRequest)
 	}
@@ -252,25 +252,43 @@ func (s *Service) Audit(ctx context.Context, who Identity, workspace, id string)
 	if r.CreatedBy.ID != actor.ID && !slices.ContainsFunc(auditors, func(x Role) bool { return slices.Contains(actor.Roles, x) }) {
 		return Trail{}, who.explained(missingRole(auditors))
 	}
-	trail := Trail{Records: []Record{}}
-	for {
-		records, err := s.Store.Records(ctx, workspace, id, len(trail.Records), MaxPage)
-		if err != nil {
-			return Trail{}, answer(fmt.Errorf("audit of %s: %w", id, err), sentenceNoRequest)
-		}
-		trail.Records = append(trail.Records, records...)
-		if len(records) < MaxPage {
-			break
+	records, err := allRecords(func(after int) ([]Record, error) { return s.Store.Records(ctx, workspace, id, after, MaxPage) })
+	if err != nil {
+		return Trail{}, answer(fmt.Errorf("audit of %s: %w", id, err), sentenceNoRequest)
+	}
+	return verified(records, r.RecordSeq, r.RecordHash), nil
+}
+
+// WorkspaceAudit returns the trail of a workspace: how its settings changed, and which requests were deleted at the end of
+// their lifetime. For owners and TRE admins.
+func (s *Service) WorkspaceAudit(ctx context.Context, who Identity, workspace string) (Trail, error) {
+	settings, err := s.Settings(ctx, who, workspace)
+	if err != nil {
+		return Trail{}, err
+	}
+	if !who.isAdmin() {
+		if _, _, err := s.enter(ctx, who, workspace, RoleOwner); err != nil {
+			return Trail{}, err
 		}
 	}
-	seq, head, err := VerifyChain(trail.Records, 0, "")
+	records, err := allRecords(func(after int) ([]Record, error) { return s.Store.SettingsRecords(ctx, workspace, after, MaxPage) })
+	if err != nil {
+		return Trail{}, answer(fmt.Errorf("audit of %s: %w", workspace, err), sentenceNoSettings)
+	}
+	return verified(records, settings.RecordSeq, settings.RecordHash), nil
+}
+
+// verified is a trail with whether its chain holds. seq and head are what is known of it elsewhere.
+func verified(records []Record, seq int, head string) Trail {
+	trail := Trail{Records: append([]Record{}, records...)}
+	lastSeq, lastHead, err := VerifyChain(records, 0, "")
 	switch {
 	case err != nil:
 		trail.Problem = err.Error()
-	case seq < r.RecordSeq || seq == r.RecordSeq && head != r.RecordHash:
-		trail.Problem = fmt.Sprintf("the request knows of %d records; the trail has %d", r.RecordSeq, seq)
+	case lastSeq < seq || lastSeq == seq && lastHead != head:
+		trail.Problem = fmt.Sprintf("%d records are known of; the trail has %d", seq, lastSeq)
 	default:
 		trail.Intact = true
 	}
-	return trail, nil
+	return trail
 }

@@ -62,6 +62,7 @@ type outcome struct {
 	done  bool
 	event statemachine.Event // fire this, with text
 	text  string
+	gone  bool          // there is no request any more
 	again time.Duration // no event from outside will tell: look again after this
 }
 
@@ -93,6 +94,9 @@ func (l *look) pass(ctx context.Context) (again bool, err error) {
 			return false, errors.Join(err, l.saveProgress(ctx, false))
 		}
 	}
+	if out.gone {
+		return false, nil
+	}
 	if out.event != "" {
 		return true, l.fire(ctx, out)
 	}
@@ -118,9 +122,10 @@ func (l *look) work(ctx context.Context) (outcome, error) {
 	switch {
 	case !status.Rests():
 		return outcome{event: status.Completion, text: l.completionText()}, nil
-	case l.idle():
-		return outcome{event: statemachine.EventExpire, text: "The draft was not used for a long time and has expired."}, nil
 	default:
+		if out := l.ended(); out.event != "" {
+			return out, nil
+		}
 		return outcome{done: true}, l.eraseAgain(ctx)
 	}
 }
@@ -131,11 +136,6 @@ func (l *look) completionText() string {
 		return l.before.StatusMessage
 	}
 	return ""
-}
-
-func (l *look) idle() bool {
-	life := l.settings.DraftLifetime
-	return statemachine.Has(l.after.Status, statemachine.EventExpire) && life > 0 && !l.s.Now().Before(l.after.UpdatedWhen.Add(life))
 }
 
 func (l *look) task(ctx context.Context, t statemachine.Task) (outcome, error) {
@@ -158,6 +158,8 @@ func (l *look) task(ctx context.Context, t statemachine.Task) (outcome, error) {
 		return l.move(ctx, t)
 	case statemachine.KindHandBack:
 		return l.handBack(ctx, t)
+	case statemachine.KindForget:
+		return l.forget(ctx)
 	default:
 		return outcome{}, fmt.Errorf("owed work of kind %q is not known", t.Kind)
 	}
@@ -186,7 +188,9 @@ func (l *look) overdue(err error) outcome {
 func (l *look) fire(ctx context.Context, out outcome) error {
 	f := facts(l.after, l.settings, system())
 	f.Parties = statemachine.System
-	f.Explanation, f.Idle = out.text != "", l.idle()
+	f.Explanation = out.text != ""
+	ended := l.ended().event == out.event
+	f.Idle, f.Outlived = ended, ended
 	f.Sealed, f.GatesPassed, f.Arrived = len(l.after.Owed) == 0, len(l.after.Owed) == 0, len(l.after.Owed) == 0
 	f.GateBlocked = out.event == statemachine.EventBlock
 	t, refusal := statemachine.Decide(f, out.event)

@@ -15,7 +15,8 @@ type Record struct {
 	When     time.Time `json:"when"`
 	Who      string    `json:"who"` // object id; "system" for the system itself
 	Name     string    `json:"name,omitempty"`
-	What     string    `json:"what"` // an event of the state machine, or link, files, settings
+	What     string    `json:"what"`              // an event of the state machine, or link, settings
+	Subject  string    `json:"subject,omitempty"` // id of the request that it is about, in the trail of a workspace
 	From     string    `json:"from,omitempty"`
 	To       string    `json:"to,omitempty"`
 	Round    int       `json:"round,omitempty"`

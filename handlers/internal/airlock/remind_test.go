@@ -28,7 +28,7 @@ func TestRemindersAndEscalation(t *testing.T) {
 		w.hears(step.after.String(), step.want...)
 		w.want(w.read(r.ID), sm.InReview)
 	}
-	if r = w.read(r.ID); !r.Due.IsZero() || !r.UpdatedWhen.Equal(entered) {
+	if r = w.read(r.ID); !r.Due.Equal(w.now.Add(w.Timing.Relook)) || !r.UpdatedWhen.Equal(entered) {
 		t.Errorf("due at %s, changed at %s", r.Due, r.UpdatedWhen)
 	}
 	var trail []string

@@ -24,7 +24,8 @@ type Service struct {
 	Layout Layout
 	Page   func(workspace, request string) string // where people see a request; may be nil
 
-	Operators []string // addresses of the people who run it; may be empty
+	Retention Retention // where a workspace has none of its own
+	Operators []string  // addresses of the people who run it; may be empty
 
 	Now      func() time.Time
 	NewID    func() string  // request and review ids: UUIDv7, lower case
@@ -52,6 +53,7 @@ type Timing struct {
 	RetryFirst    time.Duration // pause after the first transient failure of owed work; doubles
 	RetryLongest  time.Duration // longest pause
 	SettingsCache time.Duration // how stale a workspace's settings may be
+	Relook        time.Duration // how often a request at rest is looked at although nothing is due, since the settings may have changed; 0: never
 	CopyPoll      time.Duration // how often a copy on its way is looked at, where no event tells of its end
 	TaskTime      time.Duration // longest time for one piece of owed work in one invocation
 	Invocation    time.Duration // longest time that an invocation can be at work, however late it is
@@ -62,7 +64,7 @@ func DefaultTiming() Timing {
 	return Timing{
 		LinkLifetime: time.Hour, CopyDeadline: 24 * time.Hour, ScanDeadline: 6 * time.Hour, SweepGrace: 2 * time.Minute,
 		RetryFirst: 5 * time.Second, RetryLongest: 15 * time.Minute, SettingsCache: 10 * time.Second,
-		CopyPoll: 30 * time.Second, TaskTime: 2 * time.Minute, Invocation: 15 * time.Minute, RemindAfter: 2 * 24 * time.Hour, EscalateAfter: 5 * 24 * time.Hour,
+		CopyPoll: 30 * time.Second, TaskTime: 2 * time.Minute, Invocation: 15 * time.Minute, Relook: 7 * 24 * time.Hour, RemindAfter: 2 * 24 * time.Hour, EscalateAfter: 5 * 24 * time.Hour,
 	}
 }
 
@@ -190,6 +192,7 @@ func facts(r Request, settings Settings, actor Actor) statemachine.Facts {
 		Parties: partyOf(actor.Roles, isRequester), IsRequester: isRequester,
 		DirectionEnabled: !settings.Archived && slices.Contains(settings.Directions, r.Type),
 		SelfReview:       settings.SelfReview, ApprovalsNeeded: settings.Approvals,
+		Purged: !r.PurgedWhen.IsZero(), OnHold: r.OnHold, Held: held(r, settings),
 		Moving: statemachine.Moving(r.Owed), ApprovalsGiven: r.Approvals(), SpokenThisRound: r.ReviewedBy(actor.ID),
 	}
 }

@@ -24,22 +24,19 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	after.Version = before.Version + 1
 	after.Status = t.To
 	after.UpdatedBy, after.UpdatedWhen = by.Person, now
-	after.StatusMessage = statusMessage(t, text)
 	after.Tries, after.LastError = 0, ""
-	if t.From != t.To {
-		after.StatusSince = now
-		after.Reminded = nil
-	}
+	after.enter(t, text, now)
 	after.Owed, after.Round = statemachine.Plan(t, base.Round, base.Owed)
-	if t.From == statemachine.Failed {
-		after.Attempt++
-	}
 	if slices.ContainsFunc(t.Owes, func(o statemachine.Owing) bool { return o.Kind == statemachine.KindSeal }) {
 		after.SealedAt = time.Time{}
 	}
-	after.FailedIn = statemachine.None
-	if t.To == statemachine.Failed {
-		after.FailedIn = t.From
+	switch t.Event {
+	case statemachine.EventHold, statemachine.EventLift:
+		after.OnHold = t.Event == statemachine.EventHold
+	case statemachine.EventPurge:
+		after.PurgedWhen = now
+	case statemachine.EventForget:
+		after.LedgerFrom = settings.RecordSeq
 	}
 	if before.ID == "" {
 		after.CreatedWhen = now
@@ -56,7 +53,7 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	record = record.Seal(before.RecordSeq, before.RecordHash)
 	after.RecordSeq, after.RecordHash = record.Seq, record.Hash
 	commit := Commit{Before: before, After: after, Record: &record}
-	if t.From != t.To {
+	if !t.Keeps() {
 		s.tell(&commit, statemachine.StatusChanged, settings, now, func(n *Notice) {
 			n.PreviousStatus = t.From
 			if n.Decision = statemachine.DecisionOf(t.Event); n.Decision != "" {
@@ -71,6 +68,20 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	}
 	commit.After.Due = s.due(commit.After, settings)
 	return commit
+}
+
+// enter notes what the status that the request comes to begins with.
+func (r *Request) enter(t statemachine.Transition, text string, now time.Time) {
+	if t.Keeps() {
+		return
+	}
+	r.StatusMessage, r.StatusSince, r.Reminded, r.FailedIn = statusMessage(t, text), now, nil, statemachine.None
+	switch statemachine.Failed {
+	case t.From:
+		r.Attempt++
+	case t.To:
+		r.FailedIn = t.From
+	}
 }
 
 // decided returns the review that decided the round, where the transition carries a decision out, or fails to.
@@ -108,8 +119,7 @@ func (s *Service) due(r Request, settings Settings) time.Time {
 	return next
 }
 
-// next is when something comes next: soon where the system owes something, at the end of its life for a draft, when
-// people have to be reminded of one that waits for them, never otherwise.
+// next is when something comes next: soon where the system owes something.
 func (s *Service) next(r Request, settings Settings) time.Time {
 	status, _ := statemachine.Of(r.Status)
 	switch {
@@ -117,11 +127,8 @@ func (s *Service) next(r Request, settings Settings) time.Time {
 		// The longer it has waited, the less often it is looked at: events do the work, the sweep is the net.
 		waited := s.Now().Sub(r.StatusSince)
 		return s.Now().Add(min(max(waited, s.Timing.SweepGrace), max(s.Timing.RetryLongest, s.Timing.SweepGrace)))
-	case statemachine.Has(r.Status, statemachine.EventExpire) && settings.DraftLifetime > 0:
-		return r.UpdatedWhen.Add(settings.DraftLifetime)
 	default:
-		_, at, _ := s.nextWait(r, settings)
-		return at
+		return s.rest(r, settings)
 	}
 }
 

@@ -22,13 +22,13 @@ type reviewInput struct {
 	} `nameHint:"NewReview"`
 }
 
-type revokeInput struct {
+type reasonInput struct {
 	Workspace id `path:"workspace_id" doc:"The workspace."`
 	Request   id `path:"airlock_request_id" doc:"The request."`
 	Body      struct {
 		_      struct{} `additionalProperties:"true"`
 		Reason text     `json:"reason" doc:"Why."`
-	} `nameHint:"Revocation"`
+	} `nameHint:"Reason"`
 }
 
 // addActions adds what people do with a request.
@@ -56,12 +56,23 @@ func (s *server) addActions() {
 		id: "reviewRequest", method: http.MethodPost, path: requestPath + "/review", tag: "Actions", summary: "Review a request",
 		about: "For airlock managers, and never for the requester. Give approval or decision.", fails: refusals,
 	}, s.review)
-	add(s, operation{
-		id: "revokeRequest", method: http.MethodPost, path: requestPath + "/revoke", tag: "Actions", summary: "Take an approval back",
-		about: "For airlock managers and TRE admins. The files are put aside and links to them die.", fails: refusals,
-	}, func(ctx context.Context, who airlock.Identity, in *revokeInput) (*requestOutput, error) {
-		return s.output(s.Service.Revoke(ctx, who, in.Workspace.lower(), in.Request.lower(), string(in.Body.Reason)))
-	})
+	type actWithReason func(u UseCases, ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
+	for _, a := range []struct {
+		action         statemachine.Action
+		summary, about string
+		do             actWithReason
+	}{
+		{statemachine.ActionRevoke, "Take an approval back", "For airlock managers and TRE admins. The files are put aside and links to them die.", UseCases.Revoke},
+		{statemachine.ActionHold, "Put a legal hold on a request", "For TRE admins. Nothing of the request is deleted until the hold is lifted: it cannot be withdrawn, and lifetimes do not count.", UseCases.Hold},
+		{statemachine.ActionLift, "Lift a legal hold", "For TRE admins. What has outlived its lifetime meanwhile is deleted.", UseCases.Lift},
+	} {
+		add(s, operation{
+			id: string(a.action) + "Request", method: http.MethodPost, path: requestPath + "/" + string(a.action), tag: "Actions",
+			summary: a.summary, about: a.about, fails: refusals,
+		}, func(ctx context.Context, who airlock.Identity, in *reasonInput) (*requestOutput, error) {
+			return s.output(a.do(s.Service, ctx, who, in.Workspace.lower(), in.Request.lower(), string(in.Body.Reason)))
+		})
+	}
 	add(s, operation{
 		id: "createReviewDesktop", method: http.MethodPost, path: requestPath + "/review-user-resource", tag: "Actions",
 		summary: "Make a review desktop: not here", success: http.StatusNotImplemented, fails: []int{http.StatusNotImplemented},

@@ -23,7 +23,7 @@ import (
 )
 
 // contractVersion is the version of the OpenAPI document: it rises with every change of the contract.
-const contractVersion = "1.1.0"
+const contractVersion = "1.2.0"
 
 // UseCases is what the airlock can do for somebody. Errors that hold an *airlock.Problem are answers; all others are
 // internal.
@@ -38,8 +38,11 @@ type UseCases interface {
 	Retry(ctx context.Context, who airlock.Identity, workspace, id string) (airlock.View, error)
 	Review(ctx context.Context, who airlock.Identity, workspace, id string, in airlock.NewReview) (airlock.View, error)
 	Revoke(ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
+	Hold(ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
+	Lift(ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
 	Files(ctx context.Context, who airlock.Identity, workspace, id string) (airlock.Listed, error)
 	Audit(ctx context.Context, who airlock.Identity, workspace, id string) (airlock.Trail, error)
+	WorkspaceAudit(ctx context.Context, who airlock.Identity, workspace string) (airlock.Trail, error)
 	Settings(ctx context.Context, who airlock.Identity, workspace string) (airlock.Settings, error)
 	PutSettings(ctx context.Context, who airlock.Identity, s airlock.Settings) (airlock.Settings, error)
 	Health(ctx context.Context) []airlock.Check

@@ -49,6 +49,12 @@ type auditInput struct {
 	Accept    string `header:"Accept" hidden:"true"`
 }
 
+type workspaceAuditInput struct {
+	Workspace id     `path:"workspace_id" doc:"The workspace."`
+	Format    string `query:"format" enum:"json,jsonl,csv" doc:"Default: what the Accept header names first, or json."`
+	Accept    string `header:"Accept" hidden:"true"`
+}
+
 type auditOutput struct {
 	ContentType string `header:"Content-Type"`
 	Intact      string `header:"x-airlock-audit-intact" enum:"true,false" doc:"The chain of records holds."`
@@ -77,12 +83,28 @@ func (s *server) addAudit() {
 		id: "getAudit", method: http.MethodGet, path: requestPath + "/audit", tag: "Evidence", summary: "Read a request's audit trail",
 		about: "For the requester, workspace owners, airlock managers and TRE admins. Records form a chain: each holds the SHA-256 of the one before and of itself. " +
 			"As JSON Lines each line is just what was hashed, but for its own hash, which was empty then. In CSV, cells that a spreadsheet would take for a formula begin with an apostrophe.",
-		content: map[string]*huma.MediaType{
-			"application/json": {Schema: registry.Schema(reflect.TypeFor[trail](), true, "")},
-			linesType:          {Schema: &huma.Schema{Type: huma.TypeString, Description: "One record per line."}},
-			csvType:            {Schema: &huma.Schema{Type: huma.TypeString, Description: "One record per row, after a row of names."}},
-		},
+		content: trailContent(registry),
 	}, s.audit)
+	add(s, operation{
+		id: "getWorkspaceAudit", method: http.MethodGet, path: "/api/workspaces/{workspace_id}/airlock/audit", tag: "Evidence", summary: "Read a workspace's audit trail",
+		about:   "For workspace owners and TRE admins. How the settings changed, and which requests were deleted at the end of their lifetime. The records are as those of a request's trail.",
+		content: trailContent(registry),
+	}, func(ctx context.Context, who airlock.Identity, in *workspaceAuditInput) (*auditOutput, error) {
+		t, err := s.Service.WorkspaceAudit(ctx, who, in.Workspace.lower())
+		if err != nil {
+			return nil, err
+		}
+		return trailAnswer(t, in.Workspace.lower(), auditFormat(in.Format, in.Accept))
+	})
+}
+
+// trailContent describes a trail in every format.
+func trailContent(registry huma.Registry) map[string]*huma.MediaType {
+	return map[string]*huma.MediaType{
+		"application/json": {Schema: registry.Schema(reflect.TypeFor[trail](), true, "")},
+		linesType:          {Schema: &huma.Schema{Type: huma.TypeString, Description: "One record per line."}},
+		csvType:            {Schema: &huma.Schema{Type: huma.TypeString, Description: "One record per row, after a row of names."}},
+	}
 }
 
 func (s *server) files(ctx context.Context, who airlock.Identity, in *ofRequest) (*filesOutput, error) {
@@ -111,8 +133,13 @@ func (s *server) audit(ctx context.Context, who airlock.Identity, in *auditInput
 	if err != nil {
 		return nil, err
 	}
-	out := &auditOutput{Intact: strconv.FormatBool(t.Intact)}
-	switch auditFormat(in.Format, in.Accept) {
+	return trailAnswer(t, in.Request.lower(), auditFormat(in.Format, in.Accept))
+}
+
+// trailAnswer writes the trail of whatever has the id.
+func trailAnswer(t airlock.Trail, id, format string) (out *auditOutput, err error) {
+	out = &auditOutput{Intact: strconv.FormatBool(t.Intact)}
+	switch format {
 	case "csv":
 		out.ContentType, out.Body = csvType+"; charset=utf-8", auditCSV(t.Records)
 	case "jsonl":
@@ -123,7 +150,7 @@ func (s *server) audit(ctx context.Context, who airlock.Identity, in *auditInput
 		out.Body, err = json.Marshal(trail{append([]airlock.Record{}, t.Records...), t.Intact, orNull(t.Problem)})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("encode the audit trail of %s: %w", in.Request.lower(), err)
+		return nil, fmt.Errorf("encode the audit trail of %s: %w", id, err)
 	}
 	return out, nil
 }
@@ -161,9 +188,9 @@ func auditLines(records []airlock.Record) ([]byte, error) {
 func auditCSV(records []airlock.Record) []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b) // writing into memory cannot fail
-	w.Write([]string{"seq", "when", "who", "name", "what", "from", "to", "round", "text", "digest", "source", "trace", "previous", "hash"})
+	w.Write([]string{"seq", "when", "who", "name", "what", "subject", "from", "to", "round", "text", "digest", "source", "trace", "previous", "hash"})
 	for _, r := range records {
-		row := []string{strconv.Itoa(r.Seq), r.When.Format(time.RFC3339Nano), r.Who, r.Name, r.What, r.From, r.To,
+		row := []string{strconv.Itoa(r.Seq), r.When.Format(time.RFC3339Nano), r.Who, r.Name, r.What, r.Subject, r.From, r.To,
 			strconv.Itoa(r.Round), r.Text, r.Digest, r.Source, r.Trace, r.Previous, r.Hash}
 		for i := range row {
 			row[i] = harmless(row[i])

@@ -79,9 +79,11 @@ func TestDocumentServed(t *testing.T) {
 	for parties := statemachine.Party(1); parties < 1<<6; parties++ {
 		for _, s := range statemachine.Statuses() {
 			for _, failedIn := range statemachine.Statuses() {
-				for _, a := range statemachine.AllowedActions(statemachine.Facts{Status: s.Status, FailedIn: failedIn.Status, Parties: parties,
-					SelfReview: true, ApprovalsNeeded: 1}) {
-					offered[string(a)] = true
+				for _, held := range []bool{false, true} {
+					for _, a := range statemachine.AllowedActions(statemachine.Facts{Status: s.Status, FailedIn: failedIn.Status, Parties: parties,
+						SelfReview: true, ApprovalsNeeded: 1, OnHold: held, Held: held}) {
+						offered[string(a)] = true
+					}
 				}
 			}
 		}
@@ -135,7 +137,7 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 			}
 		}
 	}
-	if count != 17 {
+	if count != 20 {
 		t.Errorf("%d operations", count)
 	}
 }

@@ -117,6 +117,15 @@ func (f *fake) Files(_ context.Context, who airlock.Identity, workspace, id stri
 func (f *fake) Audit(_ context.Context, who airlock.Identity, workspace, id string) (airlock.Trail, error) {
 	return called[airlock.Trail](f, "Audit", who, workspace, id)
 }
+func (f *fake) Hold(_ context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error) {
+	return called[airlock.View](f, "Hold", who, workspace, id, reason)
+}
+func (f *fake) Lift(_ context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error) {
+	return called[airlock.View](f, "Lift", who, workspace, id, reason)
+}
+func (f *fake) WorkspaceAudit(_ context.Context, who airlock.Identity, workspace string) (airlock.Trail, error) {
+	return called[airlock.Trail](f, "WorkspaceAudit", who, workspace)
+}
 func (f *fake) Settings(_ context.Context, who airlock.Identity, workspace string) (airlock.Settings, error) {
 	return called[airlock.Settings](f, "Settings", who, workspace)
 }

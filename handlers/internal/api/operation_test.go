@@ -50,6 +50,10 @@ func TestOperations(t *testing.T) {
 		{"action", "POST", one + "/review", "manager", `{"decision":"changes_requested","decisionExplanation":"Why?"}`, "Review", review, 200,
 			"Review " + manu + at + " {Decision:changes_requested Explanation:Why?}"},
 		{"action", "POST", one + "/revoke", "manager", `{"reason":"Wrong file"}`, "Revoke", review, 200, "Revoke " + manu + at + " Wrong file"},
+		{"action", "POST", one + "/hold", "admin", `{"reason":"Court order"}`, "Hold", review, 200, "Hold " + ada + at + " Court order"},
+		{"action", "POST", one + "/lift", "admin", `{"reason":"Withdrawn"}`, "Lift", review, 200, "Lift " + ada + at + " Withdrawn"},
+		{"request_ended", "GET", one, "researcher", "", "Request", anEndedRequest(), 200, "Request " + rosa + at},
+		{"audit", "GET", settingsAt + "/audit", "admin", "", "WorkspaceAudit", aTrail(), 200, "WorkspaceAudit " + ada + " " + workspaceID},
 		{"files", "GET", one + "/files", "researcher", "", "Files", someFiles(), 200, "Files " + rosa + at},
 		{"audit", "GET", one + "/audit", "manager", "", "Audit", aTrail(), 200, "Audit " + manu + at},
 		{"settings", "GET", settingsAt, "admin", "", "Settings", someSettings(), 200, "Settings " + ada + " " + workspaceID},
@@ -79,6 +83,13 @@ func aLink() airlock.Link {
 		ExpiresAt: time.Date(2024, 3, 1, 14, 0, 0, 0, time.FixedZone("", 3600)), Rights: statemachine.Read}
 }
 
+// anEndedRequest has a legal hold, which came after its data had been deleted.
+func anEndedRequest() airlock.View {
+	r := aRequest()
+	r.Status, r.StatusMessage, r.OnHold, r.PurgedWhen = statemachine.Approved, "", true, time.Date(2024, 3, 1, 12, 0, 0, 500, time.UTC)
+	return airlock.View{Request: r, Actions: []statemachine.Action{statemachine.ActionLift}}
+}
+
 func someFiles() airlock.Listed {
 	return airlock.Listed{Request: aRequest(), Sealed: true, Files: []airlock.File{
 		{Name: "a b#é.txt", Size: 5, MD5: []byte{1, 2, 3}, SubmittedETag: "0x1", SealedETag: "0x2",
@@ -101,6 +112,7 @@ func someSettings() airlock.Settings {
 	s.Members = []airlock.Member{{ID: manager.ID, Name: manager.Name, Email: manager.Email, Roles: manager.Roles}}
 	s.NameDenied = []string{"*.exe"}
 	s.RemindAfter, s.EscalateAfter, s.IncludeLocation = 24*time.Hour, 36*time.Hour, true
+	s.Retention, s.LegalHold = airlock.Retention{Released: 90 * 24 * time.Hour, Records: 36 * time.Hour}, true
 	s.Layout = map[string]airlock.Locate{"import/intake": {Account: "in{tre}", Container: "{id}{round}"}}
 	return s
 }

@@ -18,30 +18,35 @@ import (
 // workspaceSettings is what a workspace decides about its airlock. The fields that a client can set are pointers, so
 // that one that was left out can be told from one that is empty.
 type workspaceSettings struct {
-	_               struct{}          `additionalProperties:"true"`
-	WorkspaceID     string            `json:"workspaceId" readOnly:"true"`
-	Name            *string           `json:"displayName,omitempty" maxLength:"200"`
-	Description     *string           `json:"description,omitempty" maxLength:"4000"`
-	Directions      *[]direction      `json:"directions,omitempty" nullable:"false" maxItems:"2" doc:"Empty: the airlock is closed for new requests."`
-	Audience        *string           `json:"audience,omitempty" maxLength:"200" doc:"Of the workspace's own app registration; empty: it has none."`
-	Members         *[]member         `json:"members,omitempty" nullable:"false" maxItems:"1000" doc:"Who has which role, for tokens of the API's audience."`
-	Archived        *bool             `json:"archived,omitempty" doc:"No new requests."`
-	MaxFiles        *int              `json:"maxFiles,omitempty"`
-	MaxBytes        *int64            `json:"maxBytes,omitempty" doc:"Per file."`
-	MaxNameLength   *int              `json:"maxNameLength,omitempty" doc:"Characters."`
-	NameDenied      *[]string         `json:"nameDenied,omitempty" nullable:"false" maxItems:"200" doc:"Patterns (*, ?, [a-z]) that the last element of a name must not match."`
-	DraftLifetime   *duration         `json:"draftLifetime,omitempty" doc:"How long a draft may rest before it is withdrawn, as an ISO 8601 duration of one unit (P30D, PT12H); PT0S: for ever." example:"P30D"`
-	Scanning        *bool             `json:"scanning,omitempty" doc:"The malware scan is required."`
-	Approvals       *int              `json:"approvals,omitempty" doc:"How many reviewers must approve."`
-	SelfReview      *bool             `json:"selfReview,omitempty" doc:"People may review their own requests."`
-	RemindAfter     *duration         `json:"remindAfter,omitempty" doc:"How long a review may wait before the reviewers are reminded, as draftLifetime; PT0S: as the TRE does. It counts for a request from the next time that something happens to it." example:"P2D"`
-	EscalateAfter   *duration         `json:"escalateAfter,omitempty" doc:"How long a review may wait before the owners are told as well, as draftLifetime; PT0S: as the TRE does." example:"P5D"`
-	IncludeLocation *bool             `json:"includeLocationInNotice,omitempty" doc:"The notice of an approval brings the requester a short-lived link to the files, and with it everybody who reads their mails or subscribes to the notices."`
-	Suffix          *string           `json:"suffix,omitempty" doc:"Of the names of the workspace's storage accounts."`
-	Layout          *map[string]place `json:"layout,omitempty" doc:"Where files are, by direction/zone, where it differs from the layout of the TRE."`
-	Version         int               `json:"version" readOnly:"true"`
-	ChangedBy       string            `json:"changedBy" readOnly:"true"`
-	ChangedAt       *time.Time        `json:"changedAt" readOnly:"true"`
+	_                struct{}          `additionalProperties:"true"`
+	WorkspaceID      string            `json:"workspaceId" readOnly:"true"`
+	Name             *string           `json:"displayName,omitempty" maxLength:"200"`
+	Description      *string           `json:"description,omitempty" maxLength:"4000"`
+	Directions       *[]direction      `json:"directions,omitempty" nullable:"false" maxItems:"2" doc:"Empty: the airlock is closed for new requests."`
+	Audience         *string           `json:"audience,omitempty" maxLength:"200" doc:"Of the workspace's own app registration; empty: it has none."`
+	Members          *[]member         `json:"members,omitempty" nullable:"false" maxItems:"1000" doc:"Who has which role, for tokens of the API's audience."`
+	Archived         *bool             `json:"archived,omitempty" doc:"No new requests."`
+	MaxFiles         *int              `json:"maxFiles,omitempty"`
+	MaxBytes         *int64            `json:"maxBytes,omitempty" doc:"Per file."`
+	MaxNameLength    *int              `json:"maxNameLength,omitempty" doc:"Characters."`
+	NameDenied       *[]string         `json:"nameDenied,omitempty" nullable:"false" maxItems:"200" doc:"Patterns (*, ?, [a-z]) that the last element of a name must not match."`
+	DraftLifetime    *duration         `json:"draftLifetime,omitempty" doc:"How long a draft may rest before it is withdrawn, as an ISO 8601 duration of one unit (P30D, PT12H); PT0S: for ever." example:"P30D"`
+	Scanning         *bool             `json:"scanning,omitempty" doc:"The malware scan is required."`
+	Approvals        *int              `json:"approvals,omitempty" doc:"How many reviewers must approve."`
+	SelfReview       *bool             `json:"selfReview,omitempty" doc:"People may review their own requests."`
+	RemindAfter      *duration         `json:"remindAfter,omitempty" doc:"How long a review may wait before the reviewers are reminded, as draftLifetime; PT0S: as the TRE does. It counts for a request from the next time that something happens to it." example:"P2D"`
+	EscalateAfter    *duration         `json:"escalateAfter,omitempty" doc:"How long a review may wait before the owners are told as well, as draftLifetime; PT0S: as the TRE does." example:"P5D"`
+	IncludeLocation  *bool             `json:"includeLocationInNotice,omitempty" doc:"The notice of an approval brings the requester a short-lived link to the files, and with it everybody who reads their mails or subscribes to the notices."`
+	RetainReleased   *duration         `json:"retainReleased,omitempty" doc:"How long released files are kept, counted from the approval, as draftLifetime; PT0S: as the TRE does. Lifetimes count for requests that have ended already within a week." example:"P90D"`
+	RetainRefused    *duration         `json:"retainRefused,omitempty" doc:"How long the files of rejected and revoked requests are kept, as retainReleased." example:"P30D"`
+	RetainQuarantine *duration         `json:"retainQuarantine,omitempty" doc:"How long files with malware are kept, as retainReleased." example:"P30D"`
+	RetainRecords    *duration         `json:"retainRecords,omitempty" doc:"How long a request that has ended, and has no files any more, is kept with its audit trail, as retainReleased." example:"P3650D"`
+	LegalHold        *bool             `json:"legalHold,omitempty" doc:"Nothing of any request is deleted: none can be withdrawn, and lifetimes do not count."`
+	Suffix           *string           `json:"suffix,omitempty" doc:"Of the names of the workspace's storage accounts."`
+	Layout           *map[string]place `json:"layout,omitempty" doc:"Where files are, by direction/zone, where it differs from the layout of the TRE."`
+	Version          int               `json:"version" readOnly:"true"`
+	ChangedBy        string            `json:"changedBy" readOnly:"true"`
+	ChangedAt        *time.Time        `json:"changedAt" readOnly:"true"`
 }
 
 type member struct {
@@ -127,6 +132,11 @@ func (w workspaceSettings) into(to *airlock.Settings) (missing []fieldProblem) {
 	take(&missing, "remindAfter", w.RemindAfter, &to.RemindAfter, duration.value)
 	take(&missing, "escalateAfter", w.EscalateAfter, &to.EscalateAfter, duration.value)
 	take(&missing, "includeLocationInNotice", w.IncludeLocation, &to.IncludeLocation, same)
+	take(&missing, "retainReleased", w.RetainReleased, &to.Retention.Released, duration.value)
+	take(&missing, "retainRefused", w.RetainRefused, &to.Retention.Refused, duration.value)
+	take(&missing, "retainQuarantine", w.RetainQuarantine, &to.Retention.Quarantine, duration.value)
+	take(&missing, "retainRecords", w.RetainRecords, &to.Retention.Records, duration.value)
+	take(&missing, "legalHold", w.LegalHold, &to.LegalHold, same)
 	take(&missing, "suffix", w.Suffix, &to.Suffix, same)
 	take(&missing, "layout", w.Layout, &to.Layout, func(m map[string]place) map[string]airlock.Locate {
 		layout := map[string]airlock.Locate{}
@@ -165,6 +175,8 @@ func settingsAnswer(v airlock.Settings, err error) (*settingsOutput, error) {
 	members := each(v.Members, func(m airlock.Member) member {
 		return member{ID: m.ID, Name: m.Name, Email: m.Email, Roles: each(m.Roles, func(r airlock.Role) role { return role(r) })}
 	})
+	released, refused := durationOf(v.Retention.Released), durationOf(v.Retention.Refused)
+	quarantine, records := durationOf(v.Retention.Quarantine), durationOf(v.Retention.Records)
 	remind, escalate := durationOf(v.RemindAfter), durationOf(v.EscalateAfter)
 	lifetime, denied, layout := durationOf(v.DraftLifetime), append([]string{}, v.NameDenied...), map[string]place{}
 	for key, l := range v.Layout {
@@ -175,6 +187,7 @@ func settingsAnswer(v airlock.Settings, err error) (*settingsOutput, error) {
 		Members: &members, Archived: &v.Archived, MaxFiles: &v.MaxFiles, MaxBytes: &v.MaxBytes, MaxNameLength: &v.MaxNameLength,
 		NameDenied: &denied, DraftLifetime: &lifetime, Scanning: &v.Scanning, Approvals: &v.Approvals, SelfReview: &v.SelfReview,
 		RemindAfter: &remind, EscalateAfter: &escalate, IncludeLocation: &v.IncludeLocation,
+		RetainReleased: &released, RetainRefused: &refused, RetainQuarantine: &quarantine, RetainRecords: &records, LegalHold: &v.LegalHold,
 		Suffix: &v.Suffix, Layout: &layout, Version: v.Version, ChangedBy: v.ChangedBy,
 	}}
 	if at := v.ChangedAt.UTC(); !at.IsZero() {

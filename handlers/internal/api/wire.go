@@ -28,6 +28,8 @@ type airlockRequest struct {
 	StatusMessage   *string    `json:"statusMessage" doc:"What is wrong, for the people concerned; null when nothing is."`
 	Reviews         []review   `json:"reviews" nullable:"false"`
 	ETag            *string    `json:"_etag" doc:"Changes with every change of the request."`
+	LegalHold       bool       `json:"legalHold,omitempty" doc:"Nothing of the request may be deleted."`
+	DataDeleted     *decimal   `json:"dataDeletedWhen,omitempty" doc:"When the files were deleted at the end of their lifetime, in POSIX seconds; not there while they are kept."`
 	ReviewDesktops  desktops   `json:"reviewUserResources" doc:"Always empty: review desktops are made by the TRE, not by the airlock."`
 }
 
@@ -71,7 +73,7 @@ type review struct {
 // requestWithActions is a request with what the one who asked may do with it now.
 type requestWithActions struct {
 	Request airlockRequest `json:"airlockRequest"`
-	Actions []action       `json:"allowedUserActions" nullable:"false" doc:"Always in this order: review, cancel, submit, revoke, retry."`
+	Actions []action       `json:"allowedUserActions" nullable:"false" doc:"Always in this order: review, cancel, submit, revoke, retry, hold, lift."`
 }
 
 // MarshalJSON keeps the decimal point.
@@ -105,7 +107,11 @@ func (s *server) request(r airlock.Request) airlockRequest {
 		UpdatedBy: s.user(r.UpdatedBy), UpdatedWhen: posix(r.UpdatedWhen),
 		Title: r.Title, Justification: r.Justification, Status: status(r.Status),
 		StatusMessage: orNull(r.StatusMessage), ETag: orNull(strings.Trim(strings.TrimPrefix(r.ETag, "W/"), `"`)),
-		History: []change{}, Files: []fileSize{}, Reviews: []review{},
+		LegalHold: r.OnHold, History: []change{}, Files: []fileSize{}, Reviews: []review{},
+	}
+	if !r.PurgedWhen.IsZero() {
+		when := posix(r.PurgedWhen)
+		w.DataDeleted = &when
 	}
 	for _, c := range r.History {
 		w.History = append(w.History, change{c.Version - 1, posix(c.When), s.user(c.By), was{status(c.PreviousStatus)}})

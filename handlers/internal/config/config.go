@@ -87,6 +87,13 @@ type Config struct {
 	// between two tries of work that fails.
 	SweepGrace   time.Duration `env:"AIRLOCK_SWEEP_GRACE" envDefault:"2m"`
 	RetryLongest time.Duration `env:"AIRLOCK_RETRY_LONGEST" envDefault:"15m"`
+	// RetainReleased is how long released files are kept after the approval, RetainRefused those of rejected and revoked
+	// requests, RetainQuarantine those with malware, and RetainRecords a request that has ended and has no files any more.
+	// A workspace may have its own times. 0: for ever.
+	RetainReleased   time.Duration `env:"AIRLOCK_RETAIN_RELEASED" envDefault:"0"`
+	RetainRefused    time.Duration `env:"AIRLOCK_RETAIN_REFUSED" envDefault:"0"`
+	RetainQuarantine time.Duration `env:"AIRLOCK_RETAIN_QUARANTINE" envDefault:"0"`
+	RetainRecords    time.Duration `env:"AIRLOCK_RETAIN_RECORDS" envDefault:"0"`
 	// SettingsCache is how long a change of a workspace's settings may go unnoticed by other instances.
 	SettingsCache time.Duration `env:"AIRLOCK_SETTINGS_CACHE" envDefault:"10s"`
 	// InvocationTimeout ends one invocation. It must be shorter than host.json's functionTimeout of ten minutes, because the
@@ -96,6 +103,9 @@ type Config struct {
 	// LogLevel is debug, info, warn or error. File names appear at debug only.
 	LogLevel string `env:"AIRLOCK_LOG_LEVEL" envDefault:"info"`
 }
+
+// longestRetention is as long as a time in the table can be ahead.
+const longestRetention = 100 * 365 * 24 * time.Hour
 
 // hostTimeout is host.json's functionTimeout.
 const hostTimeout = 10 * time.Minute
@@ -204,6 +214,12 @@ func (c Config) check() []error {
 	}
 	require(c.RemindAfter >= 0 && (c.EscalateAfter == 0 || c.EscalateAfter > c.RemindAfter),
 		"AIRLOCK_ESCALATE_AFTER must be longer than AIRLOCK_REMIND_AFTER, or 0")
+	for name, long := range map[string]time.Duration{
+		"AIRLOCK_RETAIN_RELEASED": c.RetainReleased, "AIRLOCK_RETAIN_REFUSED": c.RetainRefused,
+		"AIRLOCK_RETAIN_QUARANTINE": c.RetainQuarantine, "AIRLOCK_RETAIN_RECORDS": c.RetainRecords,
+	} {
+		require(long == 0 || long >= time.Hour && long <= longestRetention, "%s must be from an hour to 100 years, or 0 for ever", name)
+	}
 	require(c.SettingsCache >= 0 && c.SettingsCache <= 5*time.Minute, "AIRLOCK_SETTINGS_CACHE must be at most 5 minutes")
 	require(c.InvocationTimeout >= 10*time.Second && c.InvocationTimeout <= hostTimeout-time.Minute,
 		"AIRLOCK_INVOCATION_TIMEOUT must be from 10 s to a minute less than host.json's functionTimeout")

@@ -18,7 +18,8 @@ import (
 	"airlock/handlers/internal/airlock"
 )
 
-// Op is a call to the store as Fault and Calls know it: the name of the method, and Lookups for the first half of Create.
+// Op is a call to the store as Fault and Calls know it: the name of the method, and Lookups and ForgetBeside for
+// the first halves of Create and Forget.
 type Op string
 
 // The ops.
@@ -26,6 +27,8 @@ const (
 	OpLookups         Op = "Lookups" // Create writes the lookups: a fault here leaves them without the request
 	OpCreate          Op = "Create"
 	OpCommit          Op = "Commit"
+	OpForgetBeside    Op = "ForgetBeside"
+	OpForget          Op = "Forget"
 	OpRequest         Op = "Request"
 	OpWorkspace       Op = "Workspace"
 	OpRequests        Op = "Requests"

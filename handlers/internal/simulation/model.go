@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"airlock/handlers/internal/airlock"
@@ -75,6 +76,8 @@ func may(s airlock.Settings, roles []airlock.Role, requester bool, action string
 		return status == "approved" && (manager || admin) && explained
 	case "retry":
 		return status == "failed" && (manager || owner || admin)
+	case "hold":
+		return admin && explained && status != "submitted" && !strings.HasSuffix(string(status), "_in_progress")
 	case "link":
 		return status == "draft" && (mine || owner) || status == "in_review" && (manager || owner) || status == "approved" && (mine || owner)
 	default:

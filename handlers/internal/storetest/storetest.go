@@ -32,6 +32,8 @@ func Run(t *testing.T, open func(t *testing.T) airlock.Store) {
 		{"CommitConcurrent", testCommitConcurrent},
 		{"CommitTooLarge", testCommitTooLarge},
 		{"CommitLarge", testCommitLarge},
+		{"Forget", testForget},
+		{"ForgetGoesOn", testForgetGoesOn},
 		{"ContextDone", testContextDone},
 		{"RoundTrip", testRoundTrip},
 		{"Copies", testCopies},

@@ -85,15 +85,22 @@ const settingsRecordPrefix = "sau_"
 
 func recordRow(prefix string, seq int) string { return fmt.Sprintf("%s%010d", prefix, seq) }
 
+func reviewPrefix(id string) string { return "rev_" + id + "_" }
+
 func reviewRow(id string, round int, reviewer string) string {
-	return fmt.Sprintf("rev_%s_%d_%s", id, round, encode(reviewer))
+	return fmt.Sprintf("%s%d_%s", reviewPrefix(id), round, encode(reviewer))
 }
 
 func noticePrefix(id string) string { return "out_" + id + "_" }
 
 func noticeRow(id, notice string) string { return noticePrefix(id) + encode(notice) }
 
-func manifestPrefix(id string, round int) string { return fmt.Sprintf("fil_%s_%d_", id, round) }
+// manifestsPrefix is that of all rounds.
+func manifestsPrefix(id string) string { return "fil_" + id + "_" }
+
+func manifestPrefix(id string, round int) string {
+	return fmt.Sprintf("%s%d_", manifestsPrefix(id), round)
+}
 
 func manifestRow(id string, round, page int) string {
 	return fmt.Sprintf("%s%03d", manifestPrefix(id, round), page)
