@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSmallPlay is the whole of it, small: the real handler, real tables and containers, and a monkey.
+func TestSmallPlay(t *testing.T) {
+	var out bytes.Buffer
+	p := plan{requests: 12, kills: 3, clients: 8, seed: 3, deadline: 2 * time.Minute}
+	found, err := play(t.Context(), p, &out)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	last := "chaos: 12 requests, 3 kills, lost 0, stuck 0, violations 0\n"
+	if !found.well() || !strings.HasSuffix(out.String(), last) {
+		t.Errorf("not all is well:\n%s", &out)
+	}
+}
+
+func TestTheSameSeedGivesTheSameRoles(t *testing.T) {
+	different := false
+	for i := range 50 {
+		a, b := cast(7, i), cast(7, i)
+		if !reflect.DeepEqual(a, b) || !maps.Equal(a.sums(1), b.sums(1)) {
+			t.Fatalf("role %d differs from itself", i)
+		}
+		different = different || !reflect.DeepEqual(a.names, cast(8, i).names)
+		if (a.infected || a.silenced) && a.workspace != 0 {
+			t.Errorf("role %d needs a scanner and has none", i)
+		}
+	}
+	if !different {
+		t.Error("every seed gives the same")
+	}
+}
+
+// TestChangesAreSeen: a request that was returned must end with other bytes than it began with, or a test of them proves
+// nothing.
+func TestChangesAreSeen(t *testing.T) {
+	r := role{seed: 1, names: []string{"a", "b"}}
+	first, second := r.sums(1), r.sums(2)
+	if first["a"] == second["a"] || first["b"] != second["b"] {
+		t.Errorf("version 1 is %v, version 2 is %v", first, second)
+	}
+}
+
+func TestRecordsAreHeldAgainstAnswers(t *testing.T) {
+	for _, test := range []struct {
+		name             string
+		answer           answer
+		recorded         int
+		lost, violations int
+	}{
+		{"done and recorded", done, 1, 0, 0},
+		{"done and not recorded", done, 0, 1, 0},
+		{"done twice", done, 2, 0, 1},
+		{"refused and not recorded", no, 0, 0, 0},
+		{"refused and recorded", no, 1, 0, 1},
+		{"an answer that was lost, recorded", unknown, 1, 0, 0},
+		{"an answer that was lost, not recorded", unknown, 0, 0, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			j := &judge{attempts: map[string]*attempt{"t": {trace: "t", action: "submit", answer: test.answer, recorded: test.recorded}}}
+			j.records()
+			if len(j.found.lost) != test.lost || len(j.found.violations) != test.violations {
+				t.Errorf("got %v and %v", j.found.lost, j.found.violations)
+			}
+		})
+	}
+}
+
+func TestOnlyAnUntouchedDraftMayBeAStranger(t *testing.T) {
+	made := record{What: "create", To: "draft", Trace: "t"}
+	for _, test := range []struct {
+		name   string
+		answer answer
+		status string
+		trail  []record
+		extras int
+	}{
+		{"of a lost answer", unknown, "draft", []record{made}, 1},
+		{"of an answer that came", done, "draft", []record{made}, 0},
+		{"one that went on", unknown, "submitted", []record{made, {What: "submit"}}, 0},
+		{"of nobody", unknown, "draft", []record{{What: "create", Trace: "another"}}, 0},
+		{"without a trail", unknown, "draft", nil, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			j := &judge{
+				attempts: map[string]*attempt{"t": {trace: "t", answer: test.answer}},
+				listed:   map[string]string{"id": test.status}, trails: map[string][]record{"id": test.trail},
+			}
+			j.strangers(map[string]bool{})
+			if j.found.extras != test.extras || len(j.found.violations) != 1-test.extras {
+				t.Errorf("got %d extras and %v", j.found.extras, j.found.violations)
+			}
+		})
+	}
+}
+
+func TestConsoleCounts(t *testing.T) {
+	var passed bytes.Buffer
+	c := &console{next: &passed}
+	text := `{"message":"invocation","function":"Sweep","became":["workspaces 2, due 0, failed 0"]}
+{"message":"invocation","function":"Sweep","became":["workspaces 2, due 3, failed 0"]}
+{"message":"problem","error":"x"}
+{"message":"invocation","function":"StatusChanged","error":"y"}
+panic: z
+`
+	for _, piece := range []string{text[:40], text[40:]} {
+		if _, err := fmt.Fprint(c, piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.sweeps != 2 || c.useful != 1 || c.problems != 1 || c.failures != 1 || len(c.crashes) != 1 || passed.String() != text {
+		t.Errorf("got %d, %d, %d, %d, %v", c.sweeps, c.useful, c.problems, c.failures, c.crashes)
+	}
+}
+
+func TestWhatIsRefused(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want bool
+	}{
+		{&refusal{Status: 409}, true}, {fmt.Errorf("submit: %w", &refusal{Status: 400}), true},
+		{&refusal{Status: 502}, false}, {&refusal{Status: 503}, false}, {errors.New("cut off"), false},
+	} {
+		if got := refused(test.err); got != test.want {
+			t.Errorf("%v: %v", test.err, got)
+		}
+	}
+}
