@@ -47,6 +47,7 @@ type stage struct {
 
 // play starts everything, plays, and says what it found.
 func play(ctx context.Context, p plan, out io.Writer) (findings, error) {
+	out = &turns{next: out}
 	s := &stage{plan: p, out: out, console: &console{next: p.log}, ledger: newLedger(), began: time.Now()}
 	fmt.Fprintf(out, "%d requests, %d kills, %d clients, seed %d\n", p.requests, p.kills, p.clients, p.seed)
 	dir := p.keep

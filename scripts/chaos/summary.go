@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"airlock/scripts/localazure"
@@ -12,8 +14,20 @@ import (
 // listed is how many findings of a kind are printed.
 const listed = 30
 
-func (s *stage) say(format string) {
-	fmt.Fprintf(s.out, "%6.1f s  %s\n", time.Since(s.began).Seconds(), format)
+// turns lets one write at a time: what happens is told by several.
+type turns struct {
+	mu   sync.Mutex
+	next io.Writer
+}
+
+func (t *turns) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.next.Write(p)
+}
+
+func (s *stage) say(what string) {
+	fmt.Fprintf(s.out, "%6.1f s  %s\n", time.Since(s.began).Seconds(), what)
 }
 
 // report says every few seconds how far everything is.
