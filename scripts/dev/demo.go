@@ -21,23 +21,23 @@ import (
 // demoScanDeadline is how long the scanner may be silent in the demo. Reading a large file takes its time.
 const demoScanDeadline = 5 * time.Second
 
-// forDemo sets what the demo needs: a scanner's deadline that people can wait for, and no sweep, so that whatever
-// happens, happens because of events.
-func forDemo(o *localazure.Options, file string) error {
-	deadline := demoScanDeadline
+// forDemo sets what the demo needs: a scanner's deadline that people can wait for, which it returns, and no sweep, so
+// that whatever happens, happens because of events.
+func forDemo(o *localazure.Options, file string) (deadline time.Duration, err error) {
+	deadline = demoScanDeadline
 	if file != "" {
 		info, err := os.Stat(file)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if !info.Mode().IsRegular() {
-			return fmt.Errorf("%s is not a file", file)
+			return 0, fmt.Errorf("%s is not a file", file)
 		}
 		deadline += readTime(info.Size())
 	}
 	o.Sweep = -1
 	o.Settings = map[string]string{"AIRLOCK_SCAN_DEADLINE": deadline.String()}
-	return nil
+	return deadline, nil
 }
 
 // readTime is how long a slow disk takes to read so many bytes.
@@ -68,14 +68,14 @@ func scenarios(file string) []scenario {
 	}
 }
 
-// playAll plays every scenario and fails unless all end as told.
-func playAll(ctx context.Context, azure *localazure.Azure, heard *ear, file string, out io.Writer) error {
+// playAll plays every scenario and fails unless all end as told. One of them waits for the scanner's deadline to pass.
+func playAll(ctx context.Context, azure *localazure.Azure, heard *ear, file string, deadline time.Duration, out io.Writer) error {
 	began := time.Now()
 	var failures []error
 	all := scenarios(file)
 	for i, s := range all {
 		fmt.Fprintf(out, "\n%d. %s\n", i+1, s.name)
-		p := &player{azure: azure, workspace: azure.Workspaces[0], out: out, began: time.Now(), patience: time.Minute}
+		p := &player{azure: azure, workspace: azure.Workspaces[0], out: out, began: time.Now(), patience: time.Minute + deadline}
 		err := s.play(ctx, p)
 		if err == nil {
 			err = heard.told(ctx, p)

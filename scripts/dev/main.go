@@ -52,8 +52,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		defer f.Close()
 		o.Log = f
 	}
+	var deadline time.Duration
 	if *demo {
-		if err := forDemo(&o, *file); err != nil {
+		var err error
+		if deadline, err = forDemo(&o, *file); err != nil {
 			return err
 		}
 	}
@@ -77,7 +79,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer stop()
 	if *demo {
-		return playAll(ctx, azure, heard, *file, out)
+		return playAll(ctx, azure, heard, *file, deadline, out)
 	}
 	introduce(azure, out)
 	select {
