@@ -3,6 +3,8 @@ package main_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -22,12 +24,12 @@ import (
 	"airlock/statemachine"
 )
 
-// deployments are the templates of infra/, worked out for every combination of parameters that matters.
-func deployments(t *testing.T) []infracheck.Plan {
+// deployments are the templates in a folder, worked out for every combination of parameters that matters.
+func deployments(t *testing.T, infra fs.FS) []infracheck.Plan {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	program, err := infracheck.Load(ctx, os.DirFS("../infra"))
+	program, err := infracheck.Load(ctx, infra)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,33 +71,80 @@ func appSettings(p infracheck.Plan) map[string]any {
 	return nil
 }
 
-func TestTheDeploymentGivesEverySetting(t *testing.T) {
+// A promise is something that the templates and the program hold each other to. It returns what breaks it, in sentences.
+type promise struct {
+	name  string
+	check func(*testing.T, []infracheck.Plan) []string
+}
+
+func promises(t *testing.T) []promise {
+	t.Helper()
+	packages := packaged(t)
+	return []promise{
+		{"every setting is given, and every one given is read", settingsAreGiven},
+		{"the program takes what it is given", settingsAreTaken},
+		{"the accounts of the layout are deployed", accountsAreDeployed},
+		{"every trigger is fed", func(t *testing.T, plans []infracheck.Plan) []string { return triggersAreFed(t, packages, plans) }},
+	}
+}
+
+// packaged makes the package of each way that events arrive, and returns their folders.
+func packaged(t *testing.T) map[string]string {
+	t.Helper()
+	folders := map[string]string{}
+	for _, delivery := range []string{"push", "queue"} {
+		folders[delivery] = filepath.Join(t.TempDir(), "dist")
+		command := exec.Command("../scripts/package", folders[delivery])
+		command.Env = append(os.Environ(), "EVENT_DELIVERY="+delivery)
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("scripts/package: %v\n%s", err, out)
+		}
+	}
+	return folders
+}
+
+func TestDeploymentFitsTheProgram(t *testing.T) {
+	plans := deployments(t, os.DirFS("../infra"))
+	for _, p := range promises(t) {
+		t.Run(p.name, func(t *testing.T) {
+			for _, finding := range p.check(t, plans) {
+				t.Error(finding)
+			}
+		})
+	}
+}
+
+func settingsAreGiven(_ *testing.T, plans []infracheck.Plan) (found []string) {
+	complain := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
 	read := settings()
-	for _, p := range deployments(t) {
+	for _, p := range plans {
 		given := appSettings(p)
 		if (given != nil) != (p.Template == "main") {
-			t.Fatalf("%v: settings %v", p, given)
+			complain("%v: settings %v", p, given)
 		}
 		for name := range given {
 			if _, ok := read[name]; !ok && !forHost.MatchString(name) {
-				t.Errorf("%v sets %s, which nothing reads", p, name)
+				complain("%v sets %s, which nothing reads", p, name)
 			}
 			if elsewhere[name] != "" {
-				t.Errorf("%v sets %s, but %s", p, name, elsewhere[name])
+				complain("%v sets %s, but %s", p, name, elsewhere[name])
 			}
 		}
 		for name := range read {
 			if _, ok := given[name]; given != nil && !ok && elsewhere[name] == "" {
-				t.Errorf("%v does not set %s", p, name)
+				complain("%v does not set %s", p, name)
 			}
 		}
 	}
+	return found
 }
 
-// The program starts with the settings that the deployment gives it, and they are its own defaults where they can be.
-func TestTheProgramTakesWhatTheDeploymentGives(t *testing.T) {
+// settingsAreTaken: the program starts with the settings that the deployment gives it, and they are its own defaults where
+// they can be.
+func settingsAreTaken(_ *testing.T, plans []infracheck.Plan) (found []string) {
+	complain := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
 	defaults := settings()
-	for _, p := range deployments(t) {
+	for _, p := range plans {
 		given := appSettings(p)
 		if given == nil {
 			continue
@@ -114,21 +163,23 @@ func TestTheProgramTakesWhatTheDeploymentGives(t *testing.T) {
 		}
 		c, err := config.Read(lookup)
 		if err != nil {
-			t.Fatalf("%v: %v", p, err)
+			complain("%v: %v", p, err)
+			continue
 		}
 		if c.CompactLayout != (p.Params["layout"] == "compact") || !c.ScanTags || c.BusNamespace == "" || c.IdentityClientID == "" {
-			t.Errorf("%v: %+v", p, c)
+			complain("%v: the layout, the tags, the bus or the identity are others: %+v", p, c)
 		}
 		if queue, topic := "/queues/"+c.StatusQueue, "/topics/"+c.NotificationTopic; !deployed(p, queue) || !deployed(p, topic) ||
 			!deployed(p, "/storageAccounts/"+c.TableAccount+"/tableServices/default/tables/"+c.TableName) {
-			t.Errorf("%v: the queue, the topic or the table of the settings is not deployed", p)
+			complain("%v: the queue, the topic or the table of the settings is not deployed", p)
 		}
 		for name, value := range given {
 			if fallback := defaults[name]; fallback != "" && value != fallback && name != "AIRLOCK_COMPACT_LAYOUT" {
-				t.Errorf("%s is %v in the deployment and %s in the program", name, value, fallback)
+				complain("%s is %v in the deployment and %s in the program", name, value, fallback)
 			}
 		}
 	}
+	return found
 }
 
 // deployed reports whether a plan has a resource whose id ends so.
@@ -136,10 +187,10 @@ func deployed(p infracheck.Plan, end string) bool {
 	return slices.ContainsFunc(p.Deployment.Resources, func(r *bicep.Resource) bool { return strings.HasSuffix(r.ID, end) })
 }
 
-// Every account in which the program looks for files is deployed, and no other, by the right template, with its zones scanned
-// and watched as the program needs it.
-func TestTheDeploymentHasTheAccountsOfTheLayout(t *testing.T) {
-	for _, p := range deployments(t) {
+// accountsAreDeployed: every account in which the program looks for files is deployed, and no other, by the right template.
+func accountsAreDeployed(t *testing.T, plans []infracheck.Plan) (found []string) {
+	complain := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+	for _, p := range plans {
 		layout := airlock.DefaultLayout()
 		if p.Params["layout"] == "compact" {
 			layout = airlock.CompactLayout()
@@ -158,7 +209,7 @@ func TestTheDeploymentHasTheAccountsOfTheLayout(t *testing.T) {
 			if strings.Contains(at.Account, "{ws}") == (p.Template == "workspace") {
 				want[place.Account] = true
 				if len(place.Account) > 24 {
-					t.Errorf("%v: the account %s has %d characters", p, place.Account, len(place.Account))
+					complain("%v: the account %s has %d characters", p, place.Account, len(place.Account))
 				}
 			}
 		}
@@ -169,31 +220,27 @@ func TestTheDeploymentHasTheAccountsOfTheLayout(t *testing.T) {
 			}
 		}
 		if !maps.Equal(got, want) {
-			t.Errorf("%v deploys %v, the program uses %v", p, got, want)
+			complain("%v deploys the accounts %v, the program uses %v", p, got, want)
 		}
 	}
+	return found
 }
 
-// Every function gets what its trigger waits for, whichever way events arrive.
-func TestEveryTriggerIsFed(t *testing.T) {
-	for _, delivery := range []string{"push", "queue"} {
-		dist := filepath.Join(t.TempDir(), "dist")
-		command := exec.Command("../scripts/package", dist)
-		command.Env = append(os.Environ(), "EVENT_DELIVERY="+delivery)
-		if out, err := command.CombinedOutput(); err != nil {
-			t.Fatalf("scripts/package: %v\n%s", err, out)
-		}
-		for _, p := range deployments(t) {
+// triggersAreFed: every function of a package gets what its trigger waits for.
+func triggersAreFed(t *testing.T, packages map[string]string, plans []infracheck.Plan) (found []string) {
+	for delivery, folder := range packages {
+		for _, p := range plans {
 			if running := p.Params["codeDeployed"] == true; p.Template != "main" || !running || infracheck.Delivery(p) != delivery {
 				continue
 			}
 			for _, name := range functions.Names() {
-				for _, b := range bindings(t, filepath.Join(dist, name, "function.json")) {
-					checkFed(t, p, name, b)
+				for _, b := range bindings(t, filepath.Join(folder, name, "function.json")) {
+					found = append(found, hungry(p, name, b)...)
 				}
 			}
 		}
 	}
+	return found
 }
 
 type binding struct {
@@ -213,8 +260,9 @@ func bindings(t *testing.T, file string) []binding {
 	return function.Bindings
 }
 
-func checkFed(t *testing.T, p infracheck.Plan, function string, b binding) {
-	t.Helper()
+// hungry says what is wrong with how a plan feeds one binding of a function.
+func hungry(p infracheck.Plan, function string, b binding) (found []string) {
+	complain := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
 	switch b.Type {
 	case "serviceBusTrigger":
 		queue := b.QueueName
@@ -222,28 +270,29 @@ func checkFed(t *testing.T, p infracheck.Plan, function string, b binding) {
 			queue, _ = appSettings(p)[setting].(string)
 		}
 		if !deployed(p, "/queues/"+queue) {
-			t.Errorf("%v: %s waits for the queue %q, which is not deployed", p, function, queue)
+			complain("%v: %s waits for the queue %q, which is not deployed", p, function, queue)
 		}
 		if _, ok := appSettings(p)[b.Connection+"__fullyQualifiedNamespace"]; !ok || b.DataType != "binary" || b.Cardinality != "one" {
-			t.Errorf("%v: %s cannot read its queue: %+v", p, function, b)
+			complain("%v: %s cannot read its queue: %+v", p, function, b)
 		}
 	case "eventGridTrigger":
 		if p.Params["malwareScanning"] == false && function == functions.ScanResult {
-			return
+			return nil
 		}
 		called := slices.ContainsFunc(p.Deployment.Resources, func(r *bicep.Resource) bool {
 			return strings.HasSuffix(r.Text("properties", "destination", "properties", "resourceId"), "/functions/"+function)
 		})
 		if !called {
-			t.Errorf("%v: nothing calls %s", p, function)
+			complain("%v: nothing calls %s", p, function)
 		}
 	case "httpTrigger", "http", "timerTrigger":
 	default:
-		t.Errorf("%s has the binding %s, of which nobody has thought", function, b.Type)
+		complain("%s has the binding %s, of which nobody has thought", function, b.Type)
 	}
 	if function != functions.API && !slices.Contains([]string{functions.MessageBinding, functions.EventBinding, functions.TimerBinding}, b.Name) {
-		t.Errorf("%s has a binding with the name %s", function, b.Name)
+		complain("%s has a binding with the name %s", function, b.Name)
 	}
+	return found
 }
 
 // local.settings.json.example has every setting but the host's own, and nothing that is none.

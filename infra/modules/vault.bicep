@@ -45,7 +45,8 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   }
 }
 
-// It is never replaced by itself: old signatures have to be verified with the version that made them.
+// Azure: Key Vault has the curves P-256, P-384, P-521 and P-256K, and no Ed25519. It is never replaced by itself: old
+// signatures have to be verified with the version that made them.
 resource signing 'Microsoft.KeyVault/vaults/keys@2024-11-01' = {
   parent: vault
   name: 'signing'
