@@ -6,7 +6,7 @@
 // outside only says "look at this request". Anything may therefore be lost, doubled, late or out of order.
 //
 // It never talks to Azure, HTTP or the clock itself: Store, Zones, Queue and Announcer are its ports, and time and
-// ids are fields. It never holds the content of a file.
+// ids are fields. It reads files only to compute their digests, and never holds one.
 package airlock
 
 import (

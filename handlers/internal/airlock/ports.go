@@ -2,6 +2,7 @@ package airlock
 
 import (
 	"context"
+	"io"
 	"iter"
 	"time"
 
@@ -142,7 +143,7 @@ type Owed struct {
 // Calls are idempotent and safe to repeat. Every method may fail with an error that is ErrTransient, and honours the
 // context's deadline: the error of a call whose context ended is the context's and ErrTransient. What no correct caller
 // asks for (a name that cannot be, a copy without an ETag, a link without rights) is refused with an error that is none
-// of the coded ones. No error holds a file's name or a link. No method reads a file's content.
+// of the coded ones. No error holds a file's name or a link. Only Read reads a file's content, and nothing keeps it.
 type Zones interface {
 	// Open makes the container if it is absent. A container of that name which is still being deleted is ErrTransient.
 	Open(ctx context.Context, p Place) error
@@ -160,6 +161,12 @@ type Zones interface {
 	// complete. Until then its size and MD5 mean nothing, and its ETag changes when it ends. ErrNotFound when the
 	// target container is absent.
 	Copy(ctx context.Context, c Copy) error
+
+	// Read writes part of a blob's content to w, in order, if the blob has the ETag (ErrChanged otherwise, also when it or
+	// its container is gone). What was written before an error came is content all the same, so whoever counts it can go
+	// on from there. A part that is not all in the blob is refused as a mistake, be it after some of it was written. An
+	// error of w ends the call, and is none of the coded ones. Memory is bounded, whatever the size of the part.
+	Read(ctx context.Context, part Part, w io.Writer) error
 
 	// Remove deletes one blob, and aborts a copy that is on its way there. Absent is fine.
 	Remove(ctx context.Context, p Place, name string) error
@@ -220,6 +227,15 @@ type Copy struct {
 	IfMatch  string            // the ETag that the source must have, without quotes
 	Replaces string            // the ETag of the blob whose place it takes, without quotes; empty: there is none
 	Metadata map[string]string // of the copy, at least one; the source's own is not taken over. Keys: lower-case letters and digits. Values: printable ASCII
+}
+
+// Part is so many bytes of one blob.
+type Part struct {
+	Place  Place
+	Name   string
+	ETag   string // that the blob must have, without quotes
+	Offset int64  // of the first byte, from 0
+	Length int64  // bytes, at least 1
 }
 
 // LinkTerms says what a link allows and for how long.

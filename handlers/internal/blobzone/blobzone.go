@@ -1,8 +1,9 @@
 // Package blobzone is airlock.Zones on Azure Blob Storage.
 //
 // It promises one request to storage for each operation (one for each page of a list, none for a link), apart from the
-// user delegation key of an account, which is fetched once and used until shortly before it expires. No file passes
-// through this program: storage copies by itself, from a source that a signature for that one blob opens.
+// user delegation key of an account, which is fetched once and used until shortly before it expires. Moving files takes none
+// of them through this program: storage copies by itself, from a source that a signature for that one blob opens. Reading
+// one takes a buffer of 256 KiB, whatever its size.
 //
 // It never uses an account key, never puts an address, a signature or a file's name into an error, and never sends
 // anything to a host that is not {account}.blob.{suffix}.
@@ -75,6 +76,8 @@ const (
 // Zones works on Azure Blob Storage. Its methods may be called concurrently.
 type Zones struct {
 	options Options
+
+	buffers sync.Pool // of *[bufferSize]byte
 
 	mu       sync.Mutex
 	accounts map[string]*account

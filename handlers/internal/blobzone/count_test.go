@@ -57,6 +57,9 @@ func TestRequests(t *testing.T) {
 		{"link again", aLink, nil},
 		{"upload", func() error { return upload(http.DefaultClient, link, names) }, nil},
 		{"list three pages", list, []string{"GET container list", "GET container list", "GET container list"}},
+		{"read", func() error {
+			return z.Read(t.Context(), airlock.Part{Place: from, Name: "a", ETag: etags["a"], Length: 1}, io.Discard)
+		}, []string{"GET  "}},
 		{"copy with the key of the links", copyOf("a"), []string{"PUT  "}},
 		{"copy again", copyOf("b"), []string{"PUT  "}},
 		{"link to the other account", func() error { _, err := z.Link(t.Context(), to, terms); return err }, []string{key}},

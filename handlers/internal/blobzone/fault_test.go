@@ -105,6 +105,9 @@ var operations = map[string]func(context.Context, *blobzone.Zones) error{
 	"Copy": func(ctx context.Context, z *blobzone.Zones) error {
 		return z.Copy(ctx, airlock.Copy{From: from, To: into, Name: secret, IfMatch: "0x8D", Metadata: map[string]string{"a": "b"}})
 	},
+	"Read": func(ctx context.Context, z *blobzone.Zones) error {
+		return z.Read(ctx, airlock.Part{Place: from, Name: secret, ETag: "0x8D", Length: 1}, io.Discard)
+	},
 	"List": func(ctx context.Context, z *blobzone.Zones) error {
 		for _, err := range z.List(ctx, from) {
 			return err
@@ -124,10 +127,12 @@ func TestAnswers(t *testing.T) {
 	}{
 		{409, "ContainerAlreadyExists", means{"Open": nil}},
 		{409, "ContainerBeingDeleted", means{"Open": airlock.ErrTransient, "List": airlock.ErrNotFound, "Copy": airlock.ErrNotFound,
-			"Remove": nil, "Erase": nil}},
-		{404, "ContainerNotFound", means{"List": airlock.ErrNotFound, "Copy": airlock.ErrNotFound, "Remove": nil, "Erase": nil, "Ping": nil}},
-		{404, "BlobNotFound", means{"Copy": airlock.ErrChanged, "Remove": nil}},
-		{412, "ConditionNotMet", means{"Copy": airlock.ErrChanged}},
+			"Read": airlock.ErrChanged, "Remove": nil, "Erase": nil}},
+		{404, "ContainerNotFound", means{"List": airlock.ErrNotFound, "Copy": airlock.ErrNotFound, "Read": airlock.ErrChanged,
+			"Remove": nil, "Erase": nil, "Ping": nil}},
+		{404, "BlobNotFound", means{"Copy": airlock.ErrChanged, "Read": airlock.ErrChanged, "Remove": nil}},
+		{416, "InvalidRange", nil},
+		{412, "ConditionNotMet", means{"Copy": airlock.ErrChanged, "Read": airlock.ErrChanged}},
 		{412, "SourceConditionNotMet", means{"Copy": airlock.ErrChanged}},
 		{412, "TargetConditionNotMet", means{"Copy": airlock.ErrExists}},
 		{409, "BlobAlreadyExists", means{"Copy": airlock.ErrExists}},

@@ -30,6 +30,7 @@ const (
 	OpOpen   Op = "Open"
 	OpList   Op = "List"
 	OpCopy   Op = "Copy"
+	OpRead   Op = "Read"
 	OpRemove Op = "Remove"
 	OpErase  Op = "Erase"
 	OpLink   Op = "Link"

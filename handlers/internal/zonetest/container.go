@@ -3,6 +3,7 @@ package zonetest
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 
 	"airlock/handlers/internal/airlock"
@@ -99,8 +100,11 @@ func contextCancelled(s *stage) {
 			return s.Zones.Copy(ctx, airlock.Copy{From: from, To: to, Name: "a.txt", IfMatch: etag, Metadata: note})
 		},
 		"Remove": func() error { return s.Zones.Remove(ctx, from, "a.txt") },
-		"Erase":  func() error { return s.Zones.Erase(ctx, from) },
-		"Ping":   func() error { return s.Zones.Ping(ctx) },
+		"Read": func() error {
+			return s.Zones.Read(ctx, airlock.Part{Place: from, Name: "a.txt", ETag: etag, Length: 1}, io.Discard)
+		},
+		"Erase": func() error { return s.Zones.Erase(ctx, from) },
+		"Ping":  func() error { return s.Zones.Ping(ctx) },
 		"List": func() error {
 			for _, err := range s.Zones.List(ctx, from) {
 				if err != nil {
@@ -180,6 +184,19 @@ func mistakesAreRefused(s *stage) {
 		c := good
 		change(&c)
 		refused("Copy "+what, s.Zones.Copy(s.ctx, c))
+	}
+	for what, change := range map[string]func(*airlock.Part){
+		"without a name":             func(p *airlock.Part) { p.Name = "" },
+		"without an ETag":            func(p *airlock.Part) { p.ETag = "" },
+		"of any ETag":                func(p *airlock.Part) { p.ETag = "*" },
+		"of nothing":                 func(p *airlock.Part) { p.Length = 0 },
+		"before the first byte":      func(p *airlock.Part) { p.Offset = -1 },
+		"of less than nothing":       func(p *airlock.Part) { p.Length = -1 },
+		"from something not a place": func(p *airlock.Part) { p.Place.Account = "example.com" },
+	} {
+		part := airlock.Part{Place: from, Name: "a.txt", ETag: etag, Length: 1}
+		change(&part)
+		refused("Read "+what, s.Zones.Read(s.ctx, part, io.Discard))
 	}
 	for what, change := range map[string]func(*airlock.LinkTerms){
 		"without rights":           func(l *airlock.LinkTerms) { l.Rights = 0 },
