@@ -75,7 +75,7 @@ func (c Checker) Request(ctx context.Context, workspace, id string) ([]Violation
 		if err != nil {
 			return nil, fmt.Errorf("check %s: %w", id, err)
 		}
-		k := &check{Checker: c, r: r}
+		k := &check{Checker: c, r: r, rows: statemachine.Transitions()}
 		if err := k.run(ctx); err != nil {
 			return nil, fmt.Errorf("check %s: %w", id, err)
 		}
@@ -96,6 +96,7 @@ func (c Checker) Request(ctx context.Context, workspace, id string) ([]Violation
 // check is the look at one version of a request.
 type check struct {
 	Checker
+	rows     []statemachine.Transition
 	r        Request
 	settings Settings
 	records  []Record

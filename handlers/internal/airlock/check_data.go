@@ -71,7 +71,7 @@ func (k *check) spots() (may, must map[statemachine.Spot]bool) {
 		may[t.From], may[t.To] = true, true
 		made = made && t.Kind != statemachine.KindOpen && !t.Moves()
 	}
-	for _, t := range statemachine.Transitions() {
+	for _, t := range k.rows {
 		// Between two statuses, and after a failure, both ends of the move are in use.
 		moving := !status.Rests() && (t.To == r.Status || t.From == r.Status)
 		failed := r.Status == statemachine.Failed && t.From == statemachine.Failed && t.To == r.FailedIn

@@ -54,7 +54,7 @@ func (k *check) replay() {
 		if rec.To == rec.From && k.aside(rec) {
 			continue
 		}
-		t, ok := transitionOf(rec)
+		t, ok := k.transitionOf(rec)
 		if !ok {
 			k.broken(RuleReplay, "record %d: %s from %q to %q is no transition", rec.Seq, rec.What, rec.From, rec.To)
 			k.trail.status = statemachine.Status(rec.To)
@@ -94,15 +94,14 @@ func (k *check) aside(rec Record) bool {
 }
 
 // transitionOf finds the row that a record tells of.
-func transitionOf(rec Record) (statemachine.Transition, bool) {
-	rows := statemachine.Transitions()
-	i := slices.IndexFunc(rows, func(t statemachine.Transition) bool {
+func (k *check) transitionOf(rec Record) (statemachine.Transition, bool) {
+	i := slices.IndexFunc(k.rows, func(t statemachine.Transition) bool {
 		return string(t.From) == rec.From && string(t.Event) == rec.What && string(t.To) == rec.To
 	})
 	if i < 0 {
 		return statemachine.Transition{}, false
 	}
-	return rows[i], true
+	return k.rows[i], true
 }
 
 // step plays one transition.

@@ -4,16 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"time"
 
 	"airlock/statemachine"
-)
-
-var (
-	workspaceID = regexp.MustCompile(`^[0-9a-z-]{1,64}$`)
-	requestID   = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 )
 
 // MaxID is how many bytes the id of a person or a notice may have.
@@ -22,11 +16,30 @@ const MaxID = 128
 // MaxRecords is how many records a chain may have: stores write their numbers with ten digits.
 const MaxRecords = 9_999_999_999
 
-// IsWorkspaceID reports whether a workspace can have the id.
-func IsWorkspaceID(id string) bool { return workspaceID.MatchString(id) }
+// IsWorkspaceID reports whether a workspace can have the id: 1 to 64 lower-case letters, digits and hyphens.
+func IsWorkspaceID(id string) bool {
+	for i := range len(id) {
+		if c := id[i]; c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return id != "" && len(id) <= 64
+}
 
-// IsRequestID reports whether a request can have the id.
-func IsRequestID(id string) bool { return requestID.MatchString(id) }
+// IsRequestID reports whether a request can have the id: a UUID in lower case.
+func IsRequestID(id string) bool {
+	const shape = "00000000-0000-0000-0000-000000000000"
+	if len(id) != len(shape) {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		if hyphen := shape[i] == '-'; hyphen != (c == '-') || !hyphen && (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
 
 // IsID reports whether a person or a notice can have the id.
 func IsID(id string) bool { return id != "" && len(id) <= MaxID }

@@ -15,14 +15,14 @@ import (
 // What Azure allows. Source: Microsoft, "Naming and referencing containers, blobs, and metadata" and "Storage account
 // overview".
 var (
-	accountName   = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
-	containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
 	metadataKey   = regexp.MustCompile(`^[a-z][a-z0-9]*$`)
 	metadataValue = regexp.MustCompile(`^[!-~]([ -~]*[!-~])?$`)
 	correlationID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 )
 
 const (
+	minName          = 3
+	maxAccountName   = 24
 	maxContainerName = 63
 	maxBlobName      = 1024 // characters
 	maxSegments      = 254
@@ -32,13 +32,32 @@ const (
 // errors that the domain branches on.
 
 func checkPlace(p airlock.Place) error {
-	if !accountName.MatchString(p.Account) {
-		return errors.New("not the name of an account")
+	if err := checkAccount(p.Account); err != nil {
+		return err
 	}
-	if !containerName.MatchString(p.Container) || len(p.Container) > maxContainerName {
+	name := p.Container
+	if !lowercase(strings.ReplaceAll(name, "-", "")) || len(name) < minName || len(name) > maxContainerName ||
+		name[0] == '-' || name[len(name)-1] == '-' || strings.Contains(name, "--") {
 		return errors.New("not the name of a container")
 	}
 	return nil
+}
+
+func checkAccount(name string) error {
+	if !lowercase(name) || len(name) < minName || len(name) > maxAccountName {
+		return errors.New("not the name of an account")
+	}
+	return nil
+}
+
+// lowercase reports whether there is nothing but lower-case letters and digits.
+func lowercase(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
 }
 
 func checkName(name string) error {

@@ -33,8 +33,10 @@ func Campaign(ctx context.Context, first uint64, n int, trace func(string)) Summ
 	var group sync.WaitGroup
 	for worker := range workers {
 		group.Go(func() {
+			stacks := &stacks{}
+			defer stacks.close()
 			for i := worker; i < n && ctx.Err() == nil; i += workers {
-				r := Run(first+uint64(i), trace)
+				r := run(first+uint64(i), trace, stacks)
 				mu.Lock()
 				s.add(r)
 				mu.Unlock()

@@ -40,12 +40,11 @@ func (w *world) rest() {
 				break
 			}
 		}
-		i := slices.IndexFunc(w.requests(), func(r airlock.Request) bool { return !resting(r) })
-		if i < 0 {
+		r, busy := w.busy()
+		if !busy {
 			return
 		}
 		if w.now.After(end) {
-			r := w.requests()[i]
 			w.wrong("%s never rests: it is %s and owes %v and %v (%s)", r.ID, r.Status, r.Owed, r.Untold, r.LastError)
 			return
 		}
@@ -54,6 +53,16 @@ func (w *world) rest() {
 			w.wrong("a sweep fails although nothing is wrong: %v", err)
 		}
 	}
+}
+
+// busy returns a request that is not at rest, if there is one.
+func (w *world) busy() (r airlock.Request, ok bool) {
+	for _, id := range w.known {
+		if r, ok := w.request(id); ok && !resting(r) {
+			return r, true
+		}
+	}
+	return airlock.Request{}, false
 }
 
 func resting(r airlock.Request) bool {

@@ -321,10 +321,8 @@ func (w *world) upload() {
 	} else {
 		w.putFile(g)
 	}
-	for _, r := range w.requests() {
-		if r.ID == g.id && (r.Status != statemachine.Draft || statemachine.Moving(r.Owed)) {
-			w.count(FileMeddled)
-		}
+	if r, ok := w.request(g.id); ok && (r.Status != statemachine.Draft || statemachine.Moving(r.Owed)) {
+		w.count(FileMeddled)
 	}
 }
 

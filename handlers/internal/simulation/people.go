@@ -100,7 +100,7 @@ func (w *world) act() {
 	who, action := w.sensible(r)
 	workspace := r.WorkspaceID
 	if w.chance(w.mood.wild) {
-		who = pick(w, people()...)
+		who = pick(w, w.people...)
 	}
 	if w.chance(w.mood.wild * 0.5) {
 		action = pick(w, "submit", "approve", "approve", "reject", "return", "revoke", "retry", "link", "read", "files", "audit", "cancel")
@@ -114,7 +114,7 @@ func (w *world) act() {
 // somebody returns one of the people; now and then any.
 func (w *world) somebody(ids ...string) airlock.Identity {
 	id := pick(w, ids...)
-	for _, p := range people() {
+	for _, p := range w.people {
 		if p.ID == id {
 			return p
 		}

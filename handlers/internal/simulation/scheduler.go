@@ -39,17 +39,21 @@ type died struct{}
 
 // start begins an invocation, up to its first stop.
 func (w *world) start(on *process, name func() string, body func(), ended func(died bool)) {
-	j := &job{name: name, on: on, started: w.now, body: body, ended: ended, stack: w.stack()}
+	j := &job{name: name, on: on, started: w.now, body: body, ended: ended, stack: w.stacks.take()}
 	j.stack.job = j
 	w.jobs = append(w.jobs, j)
 	w.resume(len(w.jobs) - 1)
 }
 
-// stack returns one that is free.
-func (w *world) stack() *stack {
-	if n := len(w.stacks); n > 0 {
-		s := w.stacks[n-1]
-		w.stacks = w.stacks[:n-1]
+// stacks are those that are free. Runs that follow each other use the same ones: growing a stack takes longer than most of
+// what is done on it.
+type stacks struct{ free []*stack }
+
+// take returns one that is free.
+func (all *stacks) take() *stack {
+	if n := len(all.free); n > 0 {
+		s := all.free[n-1]
+		all.free = all.free[:n-1]
 		return s
 	}
 	s := &stack{}
@@ -57,6 +61,7 @@ func (w *world) stack() *stack {
 		s.yield = yield
 		for {
 			s.job.run()
+			s.job = nil
 			if !yield(struct{}{}) {
 				return
 			}
@@ -86,7 +91,7 @@ func (w *world) resume(i int) {
 	w.current = nil
 	if j.done {
 		w.jobs = append(w.jobs[:i], w.jobs[i+1:]...)
-		w.stacks = append(w.stacks, j.stack)
+		w.stacks.free = append(w.stacks.free, j.stack)
 		w.note(j, "ends"+mark(j.died || j.on.dead, " with its process"), just(""))
 		j.ended(j.died || j.on.dead)
 	}
@@ -116,8 +121,8 @@ func (w *world) restart(p *process) {
 }
 
 // close gives back what the invocations ran on.
-func (w *world) close() {
-	for _, s := range w.stacks {
+func (all *stacks) close() {
+	for _, s := range all.free {
 		s.stop()
 	}
 }

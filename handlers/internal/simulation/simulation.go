@@ -8,7 +8,7 @@
 // is held against airlock.Checker and against a second opinion on who may do what.
 //
 // It promises that the same seed gives the same run, step by step. A run never reads the real clock, never starts a goroutine
-// that runs beside it, and shares nothing between runs.
+// that runs beside it, and shares nothing with another one at the same time.
 package simulation
 
 import (
@@ -76,8 +76,13 @@ const (
 
 // Run plays one run. trace is given every step as a line of text; it may be nil.
 func Run(seed uint64, trace func(string)) Result {
-	w := newWorld(seed, trace)
-	defer w.close()
+	stacks := &stacks{}
+	defer stacks.close()
+	return run(seed, trace, stacks)
+}
+
+func run(seed uint64, trace func(string), stacks *stacks) Result {
+	w := newWorld(seed, trace, stacks)
 	for range minStimuli + w.random.IntN(maxStimuli-minStimuli) {
 		w.step()
 	}

@@ -19,11 +19,13 @@ type late struct {
 // onTheWay is how long a write can be on its way.
 const onTheWay = 2 * time.Minute
 
-// later decides whether a write is given up and done later. The error is for whoever gave it up.
+// givesUp decides whether the next write is given up, and done later.
+func (w *world) givesUp() bool {
+	return w.current != nil && !w.current.on.dead && w.chance(w.mood.late)
+}
+
+// later keeps a write that was given up. The error is for whoever gave it up.
 func (w *world) later(do func()) error {
-	if w.current == nil || w.current.on.dead || !w.chance(w.mood.late) {
-		return nil
-	}
 	w.count(DoneLater)
 	w.trace("%s: %s: the next write is given up, and done later", w.current.on.name, w.current.name())
 	w.late = append(w.late, late{w.now.Add(onTheWay), do})
@@ -47,8 +49,9 @@ type slowStore struct {
 
 // Commit implements airlock.Store.
 func (s slowStore) Commit(ctx context.Context, c airlock.Commit) (airlock.Request, error) {
-	if err := s.w.later(func() { _, _ = s.Store.Commit(context.Background(), c) }); err != nil {
-		return airlock.Request{}, err
+	if s.w.givesUp() {
+		late := c
+		return airlock.Request{}, s.w.later(func() { _, _ = s.Store.Commit(context.Background(), late) })
 	}
 	return s.Store.Commit(ctx, c)
 }
@@ -61,24 +64,24 @@ type slowZones struct {
 
 // Open implements airlock.Zones.
 func (s slowZones) Open(ctx context.Context, p airlock.Place) error {
-	if err := s.w.later(func() { _ = s.Zones.Open(context.Background(), p) }); err != nil {
-		return err
+	if s.w.givesUp() {
+		return s.w.later(func() { _ = s.Zones.Open(context.Background(), p) })
 	}
 	return s.Zones.Open(ctx, p)
 }
 
 // Copy implements airlock.Zones.
 func (s slowZones) Copy(ctx context.Context, c airlock.Copy) error {
-	if err := s.w.later(func() { _ = s.Zones.Copy(context.Background(), c) }); err != nil {
-		return err
+	if s.w.givesUp() {
+		return s.w.later(func() { _ = s.Zones.Copy(context.Background(), c) })
 	}
 	return s.Zones.Copy(ctx, c)
 }
 
 // Erase implements airlock.Zones.
 func (s slowZones) Erase(ctx context.Context, p airlock.Place) error {
-	if err := s.w.later(func() { _ = s.Zones.Erase(context.Background(), p) }); err != nil {
-		return err
+	if s.w.givesUp() {
+		return s.w.later(func() { _ = s.Zones.Erase(context.Background(), p) })
 	}
 	return s.Zones.Erase(ctx, p)
 }

@@ -28,8 +28,9 @@ type world struct {
 	layout airlock.Layout
 
 	processes [2]*process
+	people    []airlock.Identity
 	jobs      []*job
-	stacks    []*stack
+	stacks    *stacks
 	current   *job // the invocation that runs; nil: the world itself, for which nothing goes wrong
 
 	queue     []message
@@ -66,9 +67,9 @@ type mood struct {
 	deaf                     bool // when it heals, no nudge and no event is left
 }
 
-func newWorld(seed uint64, tracer func(string)) *world {
+func newWorld(seed uint64, tracer func(string), stacks *stacks) *world {
 	w := &world{
-		random: rand.New(rand.NewPCG(seed, 0x41_69_72)), now: began(), tracer: tracer,
+		random: rand.New(rand.NewPCG(seed, 0x41_69_72)), now: began(), tracer: tracer, people: people(), stacks: stacks,
 		keys: map[string]time.Time{}, published: map[string]int{}, homes: map[string]string{}, attempts: map[string]*attempt{},
 		result: Result{Seed: seed, Faults: map[Kind]int{}, Ends: map[string]int{}}, layout: airlock.DefaultLayout(),
 	}
