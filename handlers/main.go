@@ -2,7 +2,7 @@
 // arguments it is a command for operators instead.
 //
 // It wires and nothing else. It promises to answer the host's probe before anything slow begins, to refuse settings that
-// cannot work before it serves anything, and to end with a code other than 0, because the host starts a handler again only
+// cannot work and a table that it must not touch before it serves anything, and to end with a code other than 0, because the host starts a handler again only
 // then. It keeps no state.
 package main
 
@@ -33,7 +33,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(os.Args) > 1 {
-		tools := func() (operator.Tools, error) { return newTools(os.LookupEnv) }
+		tools := func() (operator.Tools, error) { return newTools(ctx, os.LookupEnv) }
 		os.Exit(operator.Run(ctx, os.Args[1:], tools, os.Stdout, os.Stderr))
 	}
 	if err := run(ctx, os.LookupEnv, os.Stdout); err != nil {
@@ -57,12 +57,13 @@ func run(ctx context.Context, lookup func(string) (string, bool), out io.Writer)
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	go func() {
-		server, err := wire(cfg, logs)
+		server, adopt, err := wire(cfg, logs)
+		if err == nil {
+			err = admit(ctx, adopt, func() { gate.Open(server) }, logs.problem)
+		}
 		if err != nil {
 			giveUp(err)
-			return
 		}
-		gate.Open(server)
 	}()
 	if err := customhandler.Serve(ctx, listener, gate, logs.standard()); err != nil {
 		return err
@@ -70,23 +71,23 @@ func run(ctx context.Context, lookup func(string) (string, bool), out io.Writer)
 	return context.Cause(ctx)
 }
 
-// wire builds the program from its settings.
-func wire(cfg config.Config, logs *journal) (*customhandler.Server, error) {
+// wire builds the program from its settings. adopt is what it has to ask before it serves.
+func wire(cfg config.Config, logs *journal) (server *customhandler.Server, adopt func(context.Context) error, err error) {
 	verifier, err := entra.New(entra.Config{Issuer: cfg.Issuer, TenantID: cfg.TenantID})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	credential, err := identity(cfg)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	outside, err := connect(cfg, credential)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	service := newService(cfg, outside, logs)
 	trace := func() string { return uuid.NewString() }
-	return customhandler.New(customhandler.Options{
+	server, err = customhandler.New(customhandler.Options{
 		Functions: trigger.New(service, busqueue.Decode),
 		HTTP: api.New(api.Options{
 			Service: service, Tokens: identifier{verifier, cfg.APIAudiences}, Version: version,
@@ -95,4 +96,5 @@ func wire(cfg config.Config, logs *journal) (*customhandler.Server, error) {
 		}),
 		Timeout: cfg.InvocationTimeout, Report: logs.invocation, Now: time.Now,
 	})
+	return server, outside.store.Adopt, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 
 // newTools builds what commands work with, from the settings of the app. They run as the managed identity where there is
 // one, else as whoever is signed in to the Azure CLI: on a machine inside the network, as a person with a role on the data.
-func newTools(lookup func(string) (string, bool)) (operator.Tools, error) {
+func newTools(ctx context.Context, lookup func(string) (string, bool)) (operator.Tools, error) {
 	cfg, err := config.ReadForCommand(lookup)
 	if err != nil {
 		return operator.Tools{}, err
@@ -24,6 +25,9 @@ func newTools(lookup func(string) (string, bool)) (operator.Tools, error) {
 	}
 	outside, err := connect(cfg, credential)
 	if err != nil {
+		return operator.Tools{}, err
+	}
+	if err := outside.store.Fit(ctx); err != nil {
 		return operator.Tools{}, err
 	}
 	return operator.Tools{

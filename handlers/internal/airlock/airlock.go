@@ -127,6 +127,10 @@ type Request struct {
 	// Stamp is different for every commit: it tells a writer whose answer was lost whether its own write is stored.
 	Stamp string `json:"stamp"`
 
+	// Later is a JSON object with what a newer program has stored and this one does not know; empty: nothing. It goes from
+	// version to version as it is.
+	Later string `json:"-"`
+
 	// ETag is the store's token for the version that was read. Opaque; never written into the stored document.
 	ETag string `json:"-"`
 }

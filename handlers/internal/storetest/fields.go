@@ -16,6 +16,7 @@ func (s *suite) full(before airlock.Request, n int, rng *rand.Rand) airlock.Comm
 	a := &c.After
 	a.WorkspaceID, a.ID, a.Version, a.Status = home, id(n), before.Version+1, statemachine.Submitted
 	a.ETag = ""
+	a.Later = `{"laterList":[1,{"a":"<&>"}],"laterText":"ä\n"}`
 	if before.ID != "" {
 		a.CreatedBy = before.CreatedBy
 	} else {

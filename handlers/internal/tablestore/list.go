@@ -48,10 +48,11 @@ func (s *Store) Requests(ctx context.Context, q airlock.Query) (airlock.Page, er
 	l := list{name: fmt.Sprintf("%s %q %q", q.Order, q.Workspace, conditions), filter: conditions, limit: q.Limit, nothing: nothing}
 	found := airlock.Page{Requests: []airlock.Request{}}
 	next, err := s.page(ctx, l, q.Cursor, func(e entity) error {
-		var r airlock.Request
-		if err := e.document(&r); err != nil {
+		var stored storedRequest
+		if err := e.document(&stored); err != nil {
 			return err
 		}
+		r := airlock.Request(stored)
 		if r.WorkspaceID != q.Workspace {
 			return fmt.Errorf("row %s holds a request of %q", e.key(), r.WorkspaceID)
 		}

@@ -17,11 +17,12 @@ func (s *Store) Request(ctx context.Context, workspace, id string) (airlock.Requ
 	if !airlock.IsWorkspaceID(workspace) || !airlock.IsRequestID(id) {
 		return airlock.Request{}, fmt.Errorf("tablestore: read: %w", airlock.ErrNotFound)
 	}
-	var r airlock.Request
-	etag, err := s.get(ctx, "read", id, workspace, requestRow(id), &r)
+	var stored storedRequest
+	etag, err := s.get(ctx, "read", id, workspace, requestRow(id), &stored)
 	if err != nil {
 		return airlock.Request{}, err
 	}
+	r := airlock.Request(stored)
 	if r.ID != id || r.WorkspaceID != workspace {
 		return airlock.Request{}, fmt.Errorf("tablestore: read %s: its row holds %q of %q", id, r.ID, r.WorkspaceID)
 	}

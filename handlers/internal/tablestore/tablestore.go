@@ -25,8 +25,9 @@
 //	sau_<seq>                          an audit record of the settings
 //
 // The lookups are partitions of their own, with names that no workspace can have: id_<request>, by_<requester>,
-// all_workspaces. Inverted ids and times sort backwards, because a table lists in ascending order only. The copies are
-// what makes a page of a list one query.
+// all_workspaces. The row format of the partition all_rows says of which formats the rows of the table are. Inverted ids
+// and times sort backwards, because a table lists in ascending order only. The copies are what makes a page of a list one
+// query.
 //
 // The document of a row is JSON, cut into the string properties D0, D1 and so on. Everything else beside it serves
 // filters and operators who look into the table.
@@ -70,6 +71,7 @@ const (
 type Store struct {
 	table   *aztables.Client
 	newMark func() string
+	formats formats
 }
 
 // New makes a store. It sends nothing.
@@ -93,7 +95,7 @@ func New(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tablestore: %w", err)
 	}
-	return &Store{table: service.NewClient(o.Table), newMark: o.NewMark}, nil
+	return &Store{table: service.NewClient(o.Table), newMark: o.NewMark, formats: known}, nil
 }
 
 // EnsureTable makes the table if it is absent. It is for set-ups where nothing else does: a deployment makes its own.

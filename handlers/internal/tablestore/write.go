@@ -123,7 +123,7 @@ func (s *Store) requestRow(t *transaction, a airlock.Request) row {
 
 // copyRow is a row with the request's document and what lists filter by.
 func copyRow(key string, a airlock.Request) row {
-	return row{key: key, document: a, columns: map[string]any{
+	return row{key: key, document: document(a), columns: map[string]any{
 		columnStatus: string(a.Status), columnType: encode(string(a.Type)), columnCreator: encode(a.CreatedBy.ID),
 		columnVersion: a.Version, columnUpdated: moment(a.UpdatedWhen),
 	}}
