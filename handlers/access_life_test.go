@@ -42,6 +42,7 @@ func (l *life) create() {
 	v, err := l.service.Create(context.Background(), l.as(requesterID), l.s.id, airlock.NewRequest{Type: airlock.Import, Title: l.s.title(), Justification: "J"})
 	l.must(v, err)
 	l.id = v.Request.ID
+	l.comment(requesterID, "r", statemachine.Shared)
 	l.reconcile()
 	if _, err := l.w.zones.Put(l.place("stalimextre"), l.s.file(), memzone.File{Content: []byte("a,b\n")}); err != nil {
 		l.t.Fatal(err)
@@ -80,6 +81,20 @@ func (l *life) infect() { l.t.Helper(); l.tag(airlock.Malicious); l.w.effects.no
 
 // stick lets nothing be moved.
 func (l *life) stick() { l.w.effects.noCopy = true }
+
+// comment says something that tells by its letter who said it.
+func (l *life) comment(who, letter string, v statemachine.Visibility) {
+	l.t.Helper()
+	_, err := l.service.Comment(context.Background(), l.as(who), l.s.id, l.id, airlock.NewComment{Text: l.s.said(letter), Visibility: v})
+	l.must(airlock.View{}, err)
+}
+
+// talk lets a reviewer say what the requester is shown when the round is over, and what they are never shown.
+func (l *life) talk() {
+	l.t.Helper()
+	l.comment(keeperID, "s", statemachine.Shared)
+	l.comment(keeperID, "p", statemachine.Private)
+}
 
 func (l *life) approve() { l.t.Helper(); l.review(statemachine.DecisionApproved) }
 func (l *life) reject()  { l.t.Helper(); l.review(statemachine.DecisionRejected) }

@@ -61,6 +61,17 @@ func nowIs(r response) string {
 	return body.Request.Status
 }
 
+// hears are the comments in the answer: r what the requester said, s what a reviewer shared, p what a reviewer kept private.
+func hears(r response) string {
+	letters := ""
+	for _, letter := range []string{"r", "s", "p"} {
+		if strings.Contains(r.Body.String(), r.about.said(letter)) {
+			letters += letter
+		}
+	}
+	return letters
+}
+
 // opens are the rights of the link in the answer, which must be one to the request's files.
 func opens(r response) string {
 	var body struct{ ContainerURL string }
@@ -80,6 +91,9 @@ func operations() []operation {
 	configured := map[string]int{"PutSettings": 1}
 	post := func(name, path string, body func(*world, space) string) operation {
 		return operation{name, http.MethodPost, one + path, ofRequest, body, acted, nowIs}
+	}
+	comment := func(name, visibility string) operation {
+		return operation{name, http.MethodPost, one + "/comments", ofRequest, text(`{"text":"x","visibility":"` + visibility + `"}`), map[string]int{"Commit": 1}, nil}
 	}
 	return []operation{
 		{"create-import", http.MethodPost, "/api/workspaces/{workspace_id}/requests", ofWorkspace, text(`{"type":"import"}`), made, nil},
@@ -107,6 +121,9 @@ func operations() []operation {
 		post("revoke", "/revoke", text(`{"reason":"why"}`)),
 		post("hold", "/hold", text(`{"reason":"why"}`)),
 		post("lift", "/lift", text(`{"reason":"why"}`)),
+		{"comments", http.MethodGet, one + "/comments", ofRequest, nil, nil, hears},
+		comment("comment-private", "private"),
+		comment("comment-shared", "shared"),
 		{"desktop", http.MethodPost, one + "/review-user-resource", ofRequest, nil, nil, nil},
 		{"health", http.MethodGet, "/api/health", ofNothing, nil, nil, shows(func(space) string { return `"dependencies"` })},
 		{"document", http.MethodGet, "/api/openapi.json", ofNothing, nil, nil, nil},

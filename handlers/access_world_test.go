@@ -43,9 +43,10 @@ const (
 func accessTime() time.Time { return time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC) }
 
 // title and file of the request in a workspace: whoever reads them has been let in.
-func (s space) title() string { return "Title of " + s.name }
-func (s space) file() string  { return "file-of-" + s.name + ".csv" }
-func (s space) label() string { return "Workspace " + s.name }
+func (s space) title() string             { return "Title of " + s.name }
+func (s space) file() string              { return "file-of-" + s.name + ".csv" }
+func (s space) said(letter string) string { return "Comment " + letter + " on " + s.name }
+func (s space) label() string             { return "Workspace " + s.name }
 
 // world is the whole airlock in memory with one request in each workspace, all in the same status.
 type world struct {
@@ -173,7 +174,7 @@ func newWorld(t *testing.T, status statemachine.Status) *world {
 	for _, s := range []space{own, archived, foreign} {
 		w.settle(t, s, crew(), false)
 		w.requests[s] = w.reach(t, s, status, func(d time.Duration) { now = now.Add(d) })
-		w.secrets = append(w.secrets, s.title(), s.file(), s.label())
+		w.secrets = append(w.secrets, s.title(), s.file(), s.label(), s.said("r"), s.said("s"), s.said("p"))
 	}
 	for _, o := range operations() {
 		for _, where := range o.places() {
@@ -192,16 +193,16 @@ func (w *world) reach(t *testing.T, s space, status statemachine.Status, wait fu
 	steps := map[statemachine.Status][]func(){
 		statemachine.Draft:               nil,
 		statemachine.Submitted:           {l.submit},
-		statemachine.InReview:            {l.submit, l.scan},
-		statemachine.ApprovalInProgress:  {l.submit, l.scan, l.approve},
-		statemachine.Approved:            {l.submit, l.scan, l.approve, l.reconcile},
-		statemachine.RejectionInProgress: {l.submit, l.scan, l.reject},
-		statemachine.Rejected:            {l.submit, l.scan, l.reject, l.reconcile},
+		statemachine.InReview:            {l.submit, l.scan, l.talk},
+		statemachine.ApprovalInProgress:  {l.submit, l.scan, l.talk, l.approve},
+		statemachine.Approved:            {l.submit, l.scan, l.talk, l.approve, l.reconcile},
+		statemachine.RejectionInProgress: {l.submit, l.scan, l.talk, l.reject},
+		statemachine.Rejected:            {l.submit, l.scan, l.talk, l.reject, l.reconcile},
 		statemachine.BlockingInProgress:  {l.submit, l.stick, l.infect},
 		statemachine.BlockedByScan:       {l.submit, l.infect},
-		statemachine.Cancelled:           {l.submit, l.scan, l.cancel, l.reconcile},
+		statemachine.Cancelled:           {l.submit, l.scan, l.talk, l.cancel, l.reconcile},
 		statemachine.Failed:              {l.submit, l.outlast},
-		statemachine.Revoked:             {l.submit, l.scan, l.approve, l.reconcile, l.revoke, l.reconcile},
+		statemachine.Revoked:             {l.submit, l.scan, l.talk, l.approve, l.reconcile, l.revoke, l.reconcile},
 	}
 	if _, ok := steps[status]; !ok {
 		t.Fatalf("nobody has said how a request comes to be %s", status)

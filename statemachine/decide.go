@@ -25,6 +25,7 @@ type Facts struct {
 	Moving          bool // a move of data is owed
 	ApprovalsGiven  int
 	SpokenThisRound bool // the actor has already given a review
+	Blind           bool // reviewers do not see what others say before they have spoken themselves
 
 	// What the actor brings.
 	FileProblem string // why the files cannot be submitted, as a sentence; empty: they can

@@ -120,6 +120,20 @@ func TellingTable() string {
 	return b.String()
 }
 
+// TalkTable writes who says what about a request, and who is shown it, as Markdown.
+func TalkTable() string {
+	var b strings.Builder
+	b.WriteString("| who | says | while it is | is shown what the requester's side says | what reviewers share | what reviewers keep private |\n|---|---|---|---|---|---|\n")
+	for _, t := range talks {
+		who := t.Who.String()
+		if t.NotOwn {
+			who += ", not on a request of their own"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", who, dash(join(t.Says, ", ")), dash(join(t.On, ", ")), t.Requester, t.Shared, t.Private)
+	}
+	return b.String()
+}
+
 // Matrix writes the whole law as status × event: the status that follows, "refused" for a person's event without a
 // row, or "ignored" for a system's.
 func Matrix() string {

@@ -197,3 +197,5 @@ func guards(g ...Guard) []Guard           { return g }
 func tasks(o ...Owing) []Owing            { return o }
 func links(g ...Grant) []Grant            { return g }
 func grant(to Party, rights Rights) Grant { return Grant{to, rights} }
+func says(v ...Visibility) []Visibility   { return v }
+func on(s ...Status) []Status             { return s }

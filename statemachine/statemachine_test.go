@@ -343,6 +343,7 @@ func TestGolden(t *testing.T) {
 	for name, got := range map[string]string{
 		"matrix.golden": sm.Matrix(), "diagram.golden": sm.Mermaid(),
 		"transitions.golden": sm.TransitionTable(), "statuses.golden": sm.StatusTable(), "tellings.golden": sm.TellingTable(),
+		"talks.golden": sm.TalkTable(),
 	} {
 		path := filepath.Join("testdata", name)
 		if *update {

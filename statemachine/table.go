@@ -168,3 +168,12 @@ var tellings = []Telling{
 	{Failed, StatusChanged, tell(AudienceRequester, AudienceOperators)},
 	{Revoked, StatusChanged, tell(AudienceRequester)},
 }
+
+// talks is who says what about a request, and who is shown it. What is said after a decision could change nothing: then
+// there is a new request to be made. What is said about a draft is no part of a round's reviews, so that a requester who
+// does not understand what to change can ask, and be answered, at once.
+var talks = []Talk{
+	{Reviewer, SideReviewer, true, says(Private, Shared), on(Draft, InReview), AtOnce, AfterTheirReview, AfterTheirReview},
+	{Admin, SideOnlooker, true, nil, nil, AtOnce, AtOnce, AtOnce},
+	{Requester | Owner, SideRequester, false, says(Shared), on(Draft, InReview), AtOnce, AfterTheRound, Never},
+}

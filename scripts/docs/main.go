@@ -33,6 +33,7 @@ func run(path string) error {
 		{"transitions", statemachine.TransitionTable()},
 		{"statuses", statemachine.StatusTable()},
 		{"tellings", statemachine.TellingTable()},
+		{"talks", statemachine.TalkTable()},
 	} {
 		if text, err = replace(text, part.name, part.content); err != nil {
 			return fmt.Errorf("%s: %w", path, err)

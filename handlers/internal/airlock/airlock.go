@@ -106,6 +106,7 @@ type Request struct {
 	Scanning   bool          `json:"scanning"` // the malware scan is a gate of this round; fixed at submit
 	SealedAt   time.Time     `json:"sealedAt,omitzero"`
 	Reviews    []Review      `json:"reviews,omitempty"`
+	Comments   int           `json:"comments,omitempty"` // of this round
 
 	Owed       []statemachine.Task `json:"owed,omitempty"`       // data work, in order
 	Untold     []string            `json:"untold,omitempty"`     // ids of the notices that are not published yet

@@ -142,6 +142,9 @@ func (k *check) run(ctx context.Context) error {
 	k.owed()
 	k.sealed()
 	k.verdicts()
+	if err := k.comments(ctx); err != nil {
+		return err
+	}
 	return k.data(ctx)
 }
 

@@ -21,6 +21,7 @@ type bent struct {
 	manifest func(*airlock.Manifest)
 	records  func([]airlock.Record) []airlock.Record
 	notices  func([]airlock.Notice) []airlock.Notice
+	comments func([]airlock.Comment) []airlock.Comment
 	page     func(airlock.Query, *airlock.Page)
 	due      func([]airlock.Owed) []airlock.Owed
 	home     string
@@ -64,6 +65,14 @@ func (b *bent) Notices(ctx context.Context, workspace, id string) ([]airlock.Not
 		notices = b.notices(notices)
 	}
 	return notices, err
+}
+
+func (b *bent) Comments(ctx context.Context, workspace, id string, after, limit int) ([]airlock.Comment, error) {
+	comments, err := b.Store.Comments(ctx, workspace, id, after, limit)
+	if b.comments != nil {
+		comments = b.comments(comments)
+	}
+	return comments, err
 }
 
 func (b *bent) Requests(ctx context.Context, q airlock.Query) (airlock.Page, error) {
@@ -182,6 +191,16 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			delete(w.told.by, r.ID+"-1-requester")
 			return nil
 		}},
+		{name: "a comment was changed", rule: airlock.RuleTrail, bend: func(b *bent) {
+			b.comments = func(c []airlock.Comment) []airlock.Comment { c[0].Text = "other"; return c }
+		}},
+		{name: "a comment is missing", rule: airlock.RuleTrail, bend: func(b *bent) {
+			b.comments = func([]airlock.Comment) []airlock.Comment { return nil }
+		}},
+		{name: "a comment was added", rule: airlock.RuleTrail, bend: func(b *bent) {
+			b.comments = func(c []airlock.Comment) []airlock.Comment { c[0].Seq++; return c }
+		}},
+		{name: "comments were counted wrong", rule: airlock.RuleReplay, bend: request(func(r *airlock.Request) { r.Comments++ })},
 		{name: "not in the list of its status", rule: airlock.RuleIndex, bend: func(b *bent) {
 			b.page = func(q airlock.Query, p *airlock.Page) {
 				if q.Status == sm.Approved {
@@ -247,6 +266,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			w := newWorld(t)
 			w.now = w.now.Add(time.Hour) // the settings were there before
 			r := w.submitted(airlock.Import, "1,2,3")
+			w.comment(manager, r, sm.Private, "looks fine")
 			w.want(w.do(w.Review(t.Context(), manager, ws, r.ID, approve())), sm.Approved)
 			w.later(time.Hour) // what was deleted was deleted again
 			b := &bent{Store: w.store}

@@ -75,7 +75,7 @@ func (k *check) replay() {
 // people who were told that it waits for them, which happens once in a round.
 func (k *check) aside(rec Record) bool {
 	o := statemachine.Occasion(rec.What)
-	if rec.What == "link" {
+	if rec.What == "link" || k.talked(rec) {
 		return true
 	}
 	if !slices.Contains(statemachine.Waits(k.trail.status), o) {

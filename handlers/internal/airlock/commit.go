@@ -76,7 +76,7 @@ func (c Commit) Check(create bool) error {
 	case c.Review != nil && (!IsID(c.Review.Reviewer.ID) || c.Review.Round < 1):
 		return fmt.Errorf("commit %s: a review by %q in round %d", a.ID, c.Review.Reviewer.ID, c.Review.Round)
 	}
-	for _, check := range []func() error{c.checkRecord, c.checkManifest, c.checkNotices} {
+	for _, check := range []func() error{c.checkRecord, c.checkComment, c.checkManifest, c.checkNotices} {
 		if err := check(); err != nil {
 			return fmt.Errorf("commit %s: %w", a.ID, err)
 		}
@@ -106,6 +106,20 @@ func (c Commit) checkRecord() error {
 		return errors.New("the request does not hold the head of its chain")
 	}
 	return nil
+}
+
+// checkComment refuses a comment that has no record of its own.
+func (c Commit) checkComment() error {
+	switch {
+	case c.Comment == nil:
+		return nil
+	case c.Record == nil || c.Comment.Seq != c.Record.Seq:
+		return fmt.Errorf("comment %d without its record", c.Comment.Seq)
+	case c.Record.Digest != c.Comment.Digest():
+		return fmt.Errorf("record %d is not of the comment", c.Record.Seq)
+	default:
+		return nil
+	}
 }
 
 // checkManifest refuses a manifest that cannot be, and pages that it does not have.

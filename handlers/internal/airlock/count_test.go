@@ -16,7 +16,7 @@ import (
 func (w *world) counts(before map[memstore.Op]int, nudges int) string {
 	var parts []string
 	now := w.store.Calls()
-	for _, op := range []memstore.Op{memstore.OpLookups, memstore.OpRequest, memstore.OpManifest, memstore.OpNotices, memstore.OpRecords,
+	for _, op := range []memstore.Op{memstore.OpLookups, memstore.OpRequest, memstore.OpManifest, memstore.OpNotices, memstore.OpRecords, memstore.OpComments,
 		memstore.OpRequests, memstore.OpCreate, memstore.OpCommit, memstore.OpWorkspace} {
 		if n := now[op] - before[op]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", op, n))
@@ -80,6 +80,13 @@ func TestEveryUseCaseCostsWhatItMust(t *testing.T) {
 		}, "Requests 1"},
 		{"files", inReview, func(w *world, r airlock.Request) error { return second2(w.Files(w.t.Context(), owner, ws, r.ID)) },
 			"Request 1, Manifest 1"},
+		{"comment", inReview, func(w *world, r airlock.Request) error {
+			return second2(w.Comment(w.t.Context(), manager, ws, r.ID, airlock.NewComment{Text: "x", Visibility: sm.Shared}))
+		}, "Request 1, Commit 1"},
+		{"comments", inReview, func(w *world, r airlock.Request) error {
+			return second2(w.Comments(w.t.Context(), manager, ws, r.ID, 0, ""))
+		},
+			"Request 1, Comments 1"},
 		{"audit", inReview, func(w *world, r airlock.Request) error { return second2(w.Audit(w.t.Context(), owner, ws, r.ID)) },
 			"Request 1, Records 1"},
 		{"a nudge for nothing", inReview, func(w *world, r airlock.Request) error { return w.Reconcile(w.t.Context(), ws, r.ID) }, "Request 1"},

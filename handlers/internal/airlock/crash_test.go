@@ -67,6 +67,12 @@ func reviews(who airlock.Identity, d sm.Decision, want sm.Status) step {
 	}}
 }
 
+func comments(who airlock.Identity, v sm.Visibility, on sm.Status) step {
+	return step{name: "comment", want: on, do: func(p *play) error {
+		return second2(p.Comment(p.t.Context(), who, ws, p.id, airlock.NewComment{Text: "a word", Visibility: v}))
+	}}
+}
+
 func cancels(who airlock.Identity) step {
 	return step{name: "cancel", want: sm.Cancelled, do: func(p *play) error { return second2(p.Cancel(p.t.Context(), who, ws, p.id)) }}
 }
@@ -106,6 +112,8 @@ func scenarios() []scenario {
 		life("rejected", creates(airlock.Import), submitted, reviews(manager, sm.DecisionRejected, sm.Rejected)),
 		life("blocked", creates(airlock.Import), malware, submits(sm.BlockedByScan, "a.csv", "b.csv")),
 		life("returned, changed and approved", creates(airlock.Export), submits(sm.InReview, "a.csv", "b.csv"), returned, submitted, approved),
+		life("talked about", creates(airlock.Export), comments(researcher, sm.Shared, sm.Draft), submitted, comments(manager, sm.Private, sm.InReview),
+			returned, comments(owner, sm.Shared, sm.Draft), submitted, comments(second, sm.Shared, sm.InReview), approved),
 		life("cancelled as a draft", creates(airlock.Import), cancels(researcher)),
 		life("cancelled in review", creates(airlock.Import), submitted, cancels(owner)),
 		life("cancelled while it is handed back", creates(airlock.Import), submitted, step{

@@ -68,6 +68,9 @@ type Store interface {
 	// Records reads up to limit audit records with a sequence number above after, in order. None is an empty slice.
 	Records(ctx context.Context, workspace, id string, after, limit int) ([]Record, error)
 
+	// Comments reads up to limit comments on a request with a number above after, in order. None is an empty slice.
+	Comments(ctx context.Context, workspace, id string, after, limit int) ([]Comment, error)
+
 	// Due lists up to limit requests of a workspace whose Due is not after now: those that are due the longest, the
 	// longest first, by id where that is the same. A request with a zero Due is never listed.
 	Due(ctx context.Context, workspace string, now time.Time, limit int) ([]Owed, error)
@@ -98,6 +101,7 @@ type Commit struct {
 
 	Record   *Record   // required when the status changes
 	Review   *Review   // added; at most one per reviewer and round
+	Comment  *Comment  // added; its number is that of the record
 	Notices  []Notice  // added; their ids are in After.Untold. Notices whose id leaves Untold are deleted
 	Manifest *Manifest // with Dirty
 	Dirty    []int     // pages of the manifest to write

@@ -329,10 +329,14 @@ func TestForgottenForPeople(t *testing.T) {
 	}
 	for name, do := range map[string]func() error{
 		"request": func() error { return second2(w.Request(t.Context(), owner, ws, r.ID)) },
-		"files":   func() error { return second2(w.Files(t.Context(), owner, ws, r.ID)) },
-		"audit":   func() error { return second2(w.Audit(t.Context(), owner, ws, r.ID)) },
-		"link":    func() error { return second2(w.Link(t.Context(), owner, ws, r.ID)) },
-		"hold":    func() error { return second2(w.Hold(t.Context(), admin, ws, r.ID, "too late")) },
+		"comment": func() error {
+			return second2(w.Comment(t.Context(), owner, ws, r.ID, airlock.NewComment{Text: "x", Visibility: sm.Shared}))
+		},
+		"comments": func() error { return second2(w.Comments(t.Context(), owner, ws, r.ID, 0, "")) },
+		"files":    func() error { return second2(w.Files(t.Context(), owner, ws, r.ID)) },
+		"audit":    func() error { return second2(w.Audit(t.Context(), owner, ws, r.ID)) },
+		"link":     func() error { return second2(w.Link(t.Context(), owner, ws, r.ID)) },
+		"hold":     func() error { return second2(w.Hold(t.Context(), admin, ws, r.ID, "too late")) },
 	} {
 		if err := do(); refusal(t, err).Kind != airlock.Missing {
 			t.Errorf("%s: %v", name, err)

@@ -27,6 +27,9 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	after.Tries, after.LastError = 0, ""
 	after.enter(t, text, now)
 	after.Owed, after.Round = statemachine.Plan(t, base.Round, base.Owed)
+	if after.Round != base.Round {
+		after.Comments = 0
+	}
 	if slices.ContainsFunc(t.Owes, func(o statemachine.Owing) bool { return o.Kind == statemachine.KindSeal }) {
 		after.SealedAt = time.Time{}
 	}

@@ -23,7 +23,7 @@ import (
 )
 
 // contractVersion is the version of the OpenAPI document: it rises with every change of the contract.
-const contractVersion = "1.2.0"
+const contractVersion = "1.3.0"
 
 // UseCases is what the airlock can do for somebody. Errors that hold an *airlock.Problem are answers; all others are
 // internal.
@@ -40,6 +40,8 @@ type UseCases interface {
 	Revoke(ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
 	Hold(ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
 	Lift(ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
+	Comment(ctx context.Context, who airlock.Identity, workspace, id string, in airlock.NewComment) (airlock.Comment, error)
+	Comments(ctx context.Context, who airlock.Identity, workspace, id string, limit int, cursor string) (airlock.Comments, error)
 	Files(ctx context.Context, who airlock.Identity, workspace, id string) (airlock.Listed, error)
 	Audit(ctx context.Context, who airlock.Identity, workspace, id string) (airlock.Trail, error)
 	WorkspaceAudit(ctx context.Context, who airlock.Identity, workspace string) (airlock.Trail, error)
@@ -143,6 +145,7 @@ func newServer(o Options) *server {
 	s.addRequests()
 	s.addLists()
 	s.addActions()
+	s.addComments()
 	s.addAudit()
 	s.addSettings()
 	s.addHealth()

@@ -64,7 +64,7 @@ func docsPage(document *huma.OpenAPI) []byte {
 		Name       string
 		Operations []described
 	}
-	groups := []group{{Name: "Requests"}, {Name: "Actions"}, {Name: "Evidence"}, {Name: "Workspaces"}, {Name: "Operation"}}
+	groups := []group{{Name: "Requests"}, {Name: "Actions"}, {Name: "Comments"}, {Name: "Evidence"}, {Name: "Workspaces"}, {Name: "Operation"}}
 	for _, path := range slices.Sorted(maps.Keys(document.Paths)) {
 		item := document.Paths[path]
 		for _, o := range []described{{"GET", path, item.Get}, {"POST", path, item.Post}, {"PUT", path, item.Put}} {

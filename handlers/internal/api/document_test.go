@@ -137,7 +137,7 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 			}
 		}
 	}
-	if count != 20 {
+	if count != 22 {
 		t.Errorf("%d operations", count)
 	}
 }

@@ -15,19 +15,20 @@ import (
 // FuzzBodies sends any body to every operation that reads one. It is taken, or refused with a reason; never a fault.
 func FuzzBodies(f *testing.F) {
 	targets := []struct{ method, path, use string }{
-		{"POST", requests, "Create"}, {"POST", one + "/review", "Review"}, {"POST", one + "/revoke", "Revoke"}, {"PUT", settingsAt, "PutSettings"},
+		{"POST", requests, "Create"}, {"POST", one + "/review", "Review"}, {"POST", one + "/revoke", "Revoke"}, {"POST", one + "/comments", "Comment"}, {"PUT", settingsAt, "PutSettings"},
 	}
 	for i := range targets {
 		for _, body := range []string{
 			"", "null", "{}", "[]", "{", `"`, "\xff", `{"type":"import"}`, `{"type":"import","title":null}`, `{"approval":"True"}`, `{"approval":1e0}`,
 			`{"approval":1e999}`, `{"decision":"rejected","decisionExplanation":"x"}`, `{"reason":""}`, `{"Reason":"a","reaſon":"b"}`,
 			`{"draftLifetime":"P30D","members":[{"id":"x","roles":["WorkspaceOwner"]}],"layout":{"a":{"account":"b","container":"c"}}}`,
-			`{"maxBytes":9223372036854775808}`, `{"maxFiles":1.5}`, `{"maxFiles":1e2}`, `{"layout":null,"members":null}`, strings.Repeat("[", 40),
+			`{"maxBytes":9223372036854775808}`, `{"maxFiles":1.5}`, `{"maxFiles":1e2}`, `{"layout":null,"members":null}`, `{"text":"x","visibility":"private","file":"a"}`, `{"text":"","visibility":"shared"}`, `{"text":"x","visibility":"public"}`, strings.Repeat("[", 40),
 		} {
 			f.Add(i, []byte(body))
 		}
 	}
 	e := newEdge(f).expect("Create", aNewRequest(), nil).expect("Review", aView(), nil).expect("Revoke", aView(), nil).
+		expect("Comment", aComment(), nil).
 		expect("PutSettings", someSettings(), nil)
 	f.Fuzz(func(t *testing.T, which int, body []byte) {
 		target := targets[uint(which)%uint(len(targets))]

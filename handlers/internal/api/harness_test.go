@@ -111,6 +111,12 @@ func (f *fake) Review(_ context.Context, who airlock.Identity, workspace, id str
 func (f *fake) Revoke(_ context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error) {
 	return called[airlock.View](f, "Revoke", who, workspace, id, reason)
 }
+func (f *fake) Comment(_ context.Context, who airlock.Identity, workspace, id string, in airlock.NewComment) (airlock.Comment, error) {
+	return called[airlock.Comment](f, "Comment", who, workspace, id, in)
+}
+func (f *fake) Comments(_ context.Context, who airlock.Identity, workspace, id string, limit int, cursor string) (airlock.Comments, error) {
+	return called[airlock.Comments](f, "Comments", who, workspace, id, limit, cursor)
+}
 func (f *fake) Files(_ context.Context, who airlock.Identity, workspace, id string) (airlock.Listed, error) {
 	return called[airlock.Listed](f, "Files", who, workspace, id)
 }

@@ -52,6 +52,10 @@ func TestOperations(t *testing.T) {
 		{"action", "POST", one + "/revoke", "manager", `{"reason":"Wrong file"}`, "Revoke", review, 200, "Revoke " + manu + at + " Wrong file"},
 		{"action", "POST", one + "/hold", "admin", `{"reason":"Court order"}`, "Hold", review, 200, "Hold " + ada + at + " Court order"},
 		{"action", "POST", one + "/lift", "admin", `{"reason":"Withdrawn"}`, "Lift", review, 200, "Lift " + ada + at + " Withdrawn"},
+		{"comment", "POST", one + "/comments", "manager", `{"text":"Cells with n < 10.","visibility":"shared","file":"a b#é.txt"}`, "Comment", aComment(), 201,
+			"Comment " + manu + at + " {Text:Cells with n < 10. Visibility:shared File:a b#é.txt}"},
+		{"comments", "GET", one + "/comments?limit=2&cursor=7", "manager", "", "Comments", someComments(), 200, "Comments " + manu + at + " 2 7"},
+		{"comments_empty", "GET", one + "/comments", "researcher", "", "Comments", airlock.Comments{}, 200, "Comments " + rosa + at + " 0 "},
 		{"request_ended", "GET", one, "researcher", "", "Request", anEndedRequest(), 200, "Request " + rosa + at},
 		{"audit", "GET", settingsAt + "/audit", "admin", "", "WorkspaceAudit", aTrail(), 200, "WorkspaceAudit " + ada + " " + workspaceID},
 		{"files", "GET", one + "/files", "researcher", "", "Files", someFiles(), 200, "Files " + rosa + at},
@@ -88,6 +92,18 @@ func anEndedRequest() airlock.View {
 	r := aRequest()
 	r.Status, r.StatusMessage, r.OnHold, r.PurgedWhen = statemachine.Approved, "", true, time.Date(2024, 3, 1, 12, 0, 0, 500, time.UTC)
 	return airlock.View{Request: r, Actions: []statemachine.Action{statemachine.ActionLift}}
+}
+
+func aComment() airlock.Comment {
+	return airlock.Comment{Seq: 4, ID: "c1", Round: 2, Status: statemachine.InReview, By: manager, As: statemachine.SideReviewer,
+		When: time.Date(2024, 3, 1, 13, 0, 0, 0, time.FixedZone("", 3600)), Visibility: statemachine.Shared, Text: "Cells with n < 10.", File: "a b#é.txt"}
+}
+
+func someComments() airlock.Comments {
+	other := aComment()
+	other.Seq, other.ID, other.File, other.Visibility, other.Text = 9, "c2", "", statemachine.Private, "Two\n\n* lines"
+	return airlock.Comments{Comments: []airlock.Comment{aComment(), other}, Next: "9",
+		Sayable: []statemachine.Visibility{statemachine.Private, statemachine.Shared}}
 }
 
 func someFiles() airlock.Listed {

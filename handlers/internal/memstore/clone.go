@@ -26,7 +26,7 @@ func (s *Store) Clone() *Store {
 		to := &space{settings: from.settings, records: slices.Clip(from.records), rows: map[string]*row{}, order: slices.Clone(from.order)}
 		for id, r := range from.rows {
 			to.rows[id] = &row{
-				request: r.request, records: slices.Clip(r.records), notices: maps.Clone(r.notices),
+				request: r.request, records: slices.Clip(r.records), comments: slices.Clip(r.comments), notices: maps.Clone(r.notices),
 				manifests: maps.Clone(r.manifests), reviewers: maps.Clone(r.reviewers),
 			}
 		}
@@ -58,6 +58,11 @@ func cloneRequest(r airlock.Request) airlock.Request {
 	r.Files, r.Owed, r.Untold, r.Gone = slices.Clone(r.Files), slices.Clone(r.Owed), slices.Clone(r.Untold), slices.Clone(r.Gone)
 	r.Reminded = slices.Clone(r.Reminded)
 	return r
+}
+
+func cloneComment(c airlock.Comment) airlock.Comment {
+	c.By = clonePerson(c.By)
+	return c
 }
 
 func cloneNotice(n airlock.Notice) airlock.Notice {

@@ -23,7 +23,7 @@ func (s *Store) Forget(ctx context.Context, r airlock.Request) error {
 	_, err := do(ctx, s, OpForgetBeside, r.ID, func() (struct{}, error) {
 		found, err := current()
 		if found != nil {
-			found.records = nil
+			found.records, found.comments = nil, nil
 			clear(found.notices)
 			clear(found.manifests)
 			clear(found.reviewers)

@@ -36,6 +36,7 @@ const (
 	OpManifest        Op = "Manifest"
 	OpNotices         Op = "Notices"
 	OpRecords         Op = "Records"
+	OpComments        Op = "Comments"
 	OpDue             Op = "Due"
 	OpSettingsRecords Op = "SettingsRecords"
 	OpSettings        Op = "Settings"
@@ -84,6 +85,7 @@ type space struct {
 type row struct {
 	request   airlock.Request
 	records   []airlock.Record
+	comments  []airlock.Comment
 	notices   map[string]airlock.Notice
 	manifests map[int][]airlock.File
 	reviewers map[reviewKey]bool

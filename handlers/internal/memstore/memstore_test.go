@@ -85,6 +85,7 @@ func TestFault(t *testing.T) {
 		{memstore.OpManifest, request, func(s *memstore.Store) error { _, err := s.Manifest(ctx, workspace, request, 1); return err }, nil},
 		{memstore.OpNotices, request, func(s *memstore.Store) error { _, err := s.Notices(ctx, workspace, request); return err }, nil},
 		{memstore.OpRecords, request, func(s *memstore.Store) error { _, err := s.Records(ctx, workspace, request, 0, 1); return err }, nil},
+		{memstore.OpComments, request, func(s *memstore.Store) error { _, err := s.Comments(ctx, workspace, request, 0, 1); return err }, nil},
 		{memstore.OpDue, workspace, func(s *memstore.Store) error { _, err := s.Due(ctx, workspace, time.Now(), 1); return err }, nil},
 		{memstore.OpSettings, workspace, func(s *memstore.Store) error { _, err := s.Settings(ctx, workspace); return err }, nil},
 		{memstore.OpSettingsRecords, workspace, func(s *memstore.Store) error { _, err := s.SettingsRecords(ctx, workspace, 0, 1); return err }, nil},

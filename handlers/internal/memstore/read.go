@@ -65,6 +65,24 @@ func (s *Store) Records(ctx context.Context, workspace, id string, after, limit 
 	})
 }
 
+// Comments reads comments on a request.
+func (s *Store) Comments(ctx context.Context, workspace, id string, after, limit int) ([]airlock.Comment, error) {
+	return do(ctx, s, OpComments, id, func() ([]airlock.Comment, error) {
+		if err := airlock.CheckLimit(limit); err != nil {
+			return nil, err
+		}
+		comments := []airlock.Comment{}
+		if r := s.find(workspace, id); r != nil {
+			for _, c := range r.comments {
+				if c.Seq > after && len(comments) < limit {
+					comments = append(comments, cloneComment(c))
+				}
+			}
+		}
+		return comments, nil
+	})
+}
+
 // SettingsRecords reads audit records of a workspace's settings.
 func (s *Store) SettingsRecords(ctx context.Context, workspace string, after, limit int) ([]airlock.Record, error) {
 	return do(ctx, s, OpSettingsRecords, workspace, func() ([]airlock.Record, error) {

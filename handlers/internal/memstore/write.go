@@ -80,6 +80,9 @@ func (r *row) apply(c airlock.Commit, etag string) airlock.Request {
 	if v := c.Review; v != nil {
 		r.reviewers[reviewKey{v.Round, v.Reviewer.ID}] = true
 	}
+	if c.Comment != nil {
+		r.comments = append(r.comments, cloneComment(*c.Comment))
+	}
 	for id := range r.notices {
 		if !slices.Contains(c.After.Untold, id) {
 			delete(r.notices, id)
@@ -126,7 +129,7 @@ const (
 // rows counts what a commit writes and deletes: at most two rows for each index, and one for all else.
 func rows(c airlock.Commit) int {
 	n := 1 + 2 + 2 + len(c.Notices) + len(c.Dirty)
-	for _, one := range []bool{c.Record != nil, c.Review != nil, !c.Before.Due.IsZero(), !c.After.Due.IsZero()} {
+	for _, one := range []bool{c.Record != nil, c.Review != nil, c.Comment != nil, !c.Before.Due.IsZero(), !c.After.Due.IsZero()} {
 		if one {
 			n++
 		}
@@ -158,6 +161,10 @@ func checkSize(c airlock.Commit) error {
 	}
 	if c.Review != nil {
 		total += len(c.Review.Explanation)
+	}
+	if c.Comment != nil {
+		total += len(c.Comment.Text)
+		largest = max(largest, len(c.Comment.Text))
 	}
 	for _, page := range c.Dirty {
 		size := fileWeight(c.Manifest.Page(page))

@@ -234,7 +234,7 @@ func (w *world) judgeRecords() {
 				continue
 			}
 			a := w.attempts[rec.Source]
-			if a == nil || a.who.ID != rec.Who || a.workspace != r.WorkspaceID || a.id != "" && a.id != r.ID || actionOf(rec.What) != a.action {
+			if a == nil || a.who.ID != rec.Who || a.workspace != r.WorkspaceID || a.id != "" && a.id != r.ID || actionOf(rec) != a.action {
 				w.wrong("record %d of %s tells of %s by %s, who never tried", rec.Seq, r.ID, rec.What, rec.Who)
 				continue
 			}

@@ -78,6 +78,10 @@ func may(s airlock.Settings, roles []airlock.Role, requester bool, action string
 		return status == "failed" && (manager || owner || admin)
 	case "hold":
 		return admin && explained && status != "submitted" && !strings.HasSuffix(string(status), "_in_progress")
+	case "note": // a private comment
+		return (status == "draft" || status == "in_review") && manager && (!requester || s.SelfReview)
+	case "share": // one that the requester is shown too
+		return (status == "draft" || status == "in_review") && (mine || owner || manager && (!requester || s.SelfReview))
 	case "link":
 		return status == "draft" && (mine || owner) || status == "in_review" && (manager || owner) || status == "approved" && (mine || owner)
 	default:
@@ -123,13 +127,15 @@ func (w *world) raw(workspace, id string) (airlock.Request, error) {
 }
 
 // actionOf is what somebody did, of whom a record tells.
-func actionOf(what string) string {
-	switch what {
+func actionOf(rec airlock.Record) string {
+	switch rec.What {
+	case "comment":
+		return map[string]string{"private": "note", "shared": "share"}[rec.Text]
 	case "endorse", "approve":
 		return "approve"
 	case "resume_submitted", "resume_approval", "resume_rejection", "resume_blocking":
 		return "retry"
 	default:
-		return what
+		return rec.What
 	}
 }

@@ -103,7 +103,7 @@ func (w *world) act() {
 		who = pick(w, w.people...)
 	}
 	if w.chance(w.mood.wild * 0.5) {
-		action = pick(w, "submit", "approve", "approve", "reject", "return", "revoke", "retry", "link", "read", "files", "audit", "cancel")
+		action = pick(w, "submit", "approve", "approve", "reject", "return", "revoke", "retry", "link", "note", "share", "read", "files", "audit", "cancel")
 	}
 	if w.chance(w.mood.wild * 0.1) {
 		workspace = pick(w, north, south)
@@ -137,9 +137,9 @@ func (w *world) sensible(r airlock.Request) (airlock.Identity, string) {
 		if len(blobs) == 0 {
 			return requester, often("link", "link", "read", "submit", "cancel")
 		}
-		return requester, often("submit", "submit", "link", "files", "cancel")
+		return requester, often("submit", "submit", "link", "files", "share", "cancel")
 	case statemachine.InReview:
-		return w.somebody("mia", "max", "rob", "una", "sam"), often("approve", "reject", "return", "return", "link", "read")
+		return w.somebody("mia", "max", "rob", "una", "sam"), often("approve", "reject", "return", "return", "link", "note", "share", "read")
 	case statemachine.Approved:
 		return w.somebody("mia", "tara", r.CreatedBy.ID), pick(w, "revoke", "link", "audit", "read")
 	case statemachine.Failed:
@@ -213,6 +213,10 @@ func (w *world) perform(p *process, a *attempt) error {
 		_, err = p.Revoke(ctx, a.who, a.workspace, a.id, reason)
 	case "retry":
 		_, err = p.Retry(ctx, a.who, a.workspace, a.id)
+	case "note":
+		_, err = p.Comment(ctx, a.who, a.workspace, a.id, airlock.NewComment{Text: a.key, Visibility: statemachine.Private})
+	case "share":
+		_, err = p.Comment(ctx, a.who, a.workspace, a.id, airlock.NewComment{Text: a.key, Visibility: statemachine.Shared})
 	case "link":
 		err = w.getLink(ctx, p, a)
 	default:

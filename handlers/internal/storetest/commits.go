@@ -88,7 +88,7 @@ func loaded(before airlock.Request) airlock.Commit {
 		c.Manifest.Files[i].Name = fmt.Sprintf("file %02d", i)
 	}
 	c.Dirty = []int{0, 1}
-	return recorded(c, "everything")
+	return commented(recorded(c, "everything"), "a comment")
 }
 
 // prepared stores a request that has a row of every kind.
@@ -96,7 +96,7 @@ func (s *suite) prepared() airlock.Request {
 	s.Helper()
 	c := noticed(reviewed(moved(s.create(draft(home, 1)), statemachine.Submitted, 2), "bob", 1), "n1", "n2")
 	c.After.Due = at(50)
-	return s.commit(c)
+	return s.commit(commented(c, "an earlier comment"))
 }
 
 func testCommitLost(s *suite) {
@@ -171,11 +171,16 @@ func testCommitMistakes(s *suite) {
 		"too many files":           func(c *airlock.Commit) { c.Manifest.Files = make([]airlock.File, airlock.MaxManifestFiles+1) },
 		"review without a person":  func(c *airlock.Commit) { c.Review.Reviewer.ID = "" },
 		"review without a round":   func(c *airlock.Commit) { c.Review.Round = 0 },
-		"another requester":        func(c *airlock.Commit) { c.After.CreatedBy.ID = "bob" },
-		"changed at no time":       func(c *airlock.Commit) { c.After.UpdatedWhen = time.Time{} },
-		"changed too early":        func(c *airlock.Commit) { c.After.UpdatedWhen = time.Unix(-1, 0) },
-		"changed too late":         func(c *airlock.Commit) { c.After.UpdatedWhen = time.Date(2201, 1, 1, 0, 0, 0, 0, time.UTC) },
-		"never read":               func(c *airlock.Commit) { c.Before.ETag = "" },
+		"comment without a record": func(c *airlock.Commit) {
+			c.Record, c.After.Status, c.After.RecordSeq, c.After.RecordHash = nil, c.Before.Status, c.Before.RecordSeq, c.Before.RecordHash
+		},
+		"comment of another record": func(c *airlock.Commit) { c.Comment.Seq++ },
+		"comment that was changed":  func(c *airlock.Commit) { c.Comment.Text = "changed" },
+		"another requester":         func(c *airlock.Commit) { c.After.CreatedBy.ID = "bob" },
+		"changed at no time":        func(c *airlock.Commit) { c.After.UpdatedWhen = time.Time{} },
+		"changed too early":         func(c *airlock.Commit) { c.After.UpdatedWhen = time.Unix(-1, 0) },
+		"changed too late":          func(c *airlock.Commit) { c.After.UpdatedWhen = time.Date(2201, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"never read":                func(c *airlock.Commit) { c.Before.ETag = "" },
 	} {
 		c := loaded(read)
 		c.After.Untold = append([]string(nil), c.After.Untold...)
@@ -255,6 +260,7 @@ func testCommitTooLarge(s *suite) {
 		"title":       func(c *airlock.Commit) { c.After.Title = huge },
 		"explanation": func(c *airlock.Commit) { c.After.Reviews[0].Explanation = huge },
 		"record":      func(c *airlock.Commit) { c.Record.Text = huge; *c = resealed(*c) },
+		"comment":     func(c *airlock.Commit) { *c = commented(*c, huge) },
 		"file name":   func(c *airlock.Commit) { c.Manifest.Files[0].Name = huge },
 		"rows": func(c *airlock.Commit) {
 			for n := range 100 {
@@ -328,6 +334,7 @@ func testContextDone(s *suite) {
 		"Manifest":        func(ctx context.Context) error { _, err := s.store.Manifest(ctx, home, id(1), 1); return err },
 		"Notices":         func(ctx context.Context) error { _, err := s.store.Notices(ctx, home, id(1)); return err },
 		"Records":         func(ctx context.Context) error { _, err := s.store.Records(ctx, home, id(1), 0, 10); return err },
+		"Comments":        func(ctx context.Context) error { _, err := s.store.Comments(ctx, home, id(1), 0, 10); return err },
 		"Due":             func(ctx context.Context) error { _, err := s.store.Due(ctx, home, at(99), 10); return err },
 		"SettingsRecords": func(ctx context.Context) error { _, err := s.store.SettingsRecords(ctx, home, 0, 10); return err },
 		"Settings":        func(ctx context.Context) error { _, err := s.store.Settings(ctx, home); return err },
@@ -342,7 +349,8 @@ func testContextDone(s *suite) {
 			_, err := s.store.Requests(ctx, airlock.Query{Workspace: "A", Order: airlock.NewestFirst, Limit: 1})
 			return err
 		},
-		"Records that cannot be": func(ctx context.Context) error { _, err := s.store.Records(ctx, home, "A", 0, 10); return err },
+		"Records that cannot be":  func(ctx context.Context) error { _, err := s.store.Records(ctx, home, "A", 0, 10); return err },
+		"Comments that cannot be": func(ctx context.Context) error { _, err := s.store.Comments(ctx, home, "A", 0, 10); return err },
 	} {
 		for ctx, want := range map[context.Context]error{cancelled: context.Canceled, expired: context.DeadlineExceeded} {
 			err := call(ctx)

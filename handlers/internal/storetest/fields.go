@@ -38,7 +38,12 @@ func (s *suite) full(before airlock.Request, n int, rng *rand.Rand) airlock.Comm
 		c.Manifest.Files = append(c.Manifest.Files, filled[airlock.File](s, rng))
 	}
 	c.Dirty = []int{0}
-	record := filled[airlock.Record](s, rng).Seal(before.RecordSeq, before.RecordHash)
+	comment := filled[airlock.Comment](s, rng)
+	comment.Seq = before.RecordSeq + 1
+	c.Comment = &comment
+	record := filled[airlock.Record](s, rng)
+	record.Digest = comment.Digest()
+	record = record.Seal(before.RecordSeq, before.RecordHash)
 	c.Record, a.RecordSeq, a.RecordHash = &record, record.Seq, record.Hash
 	return c
 }
@@ -73,6 +78,9 @@ func (s *suite) holds(c airlock.Commit, made airlock.Request) {
 	if _, _, err := airlock.VerifyChain(records, c.Before.RecordSeq, c.Before.RecordHash); err != nil {
 		s.Error("the chain does not hold: ", err)
 	}
+	comments, err := s.store.Comments(s.ctx, home, want.ID, c.Before.RecordSeq, 10)
+	s.ok(err)
+	s.equal("comments", comments, []airlock.Comment{*c.Comment})
 	want.ETag = ""
 	for _, order := range []airlock.Order{airlock.NewestFirst, airlock.LastChanged} {
 		for _, status := range []statemachine.Status{"", want.Status} {
@@ -100,7 +108,7 @@ func testCopies(s *suite) {
 	keptSet, err := s.store.PutSettings(s.ctx, set, record)
 	s.ok(err)
 	etag, setETag := made.ETag, keptSet.ETag
-	for _, v := range []any{&given.After, &given.Notices, given.Manifest, given.Review, &made, &set, &keptSet} {
+	for _, v := range []any{&given.After, &given.Notices, given.Manifest, given.Review, given.Comment, &made, &set, &keptSet} {
 		scribble(reflect.ValueOf(v).Elem())
 	}
 	same.After.ETag, sameSet.ETag = etag, setETag
@@ -109,6 +117,7 @@ func testCopies(s *suite) {
 		s.equal("request", all.Request, same.After)
 		s.equal("manifest", all.Manifests[1], *same.Manifest)
 		s.equal("notices", all.Notices, same.Notices)
+		s.equal("comments", all.Comments, []airlock.Comment{*same.Comment})
 		read, err := s.store.Settings(s.ctx, home)
 		s.ok(err)
 		s.equal("settings", read, sameSet)

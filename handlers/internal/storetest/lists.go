@@ -246,6 +246,8 @@ func testListMistakes(s *suite) {
 		s.fails(err, errMistake)
 		_, err = s.store.Records(s.ctx, home, id(1), 0, limit)
 		s.fails(err, errMistake)
+		_, err = s.store.Comments(s.ctx, home, id(1), 0, limit)
+		s.fails(err, errMistake)
 		_, err = s.store.SettingsRecords(s.ctx, home, 0, limit)
 		s.fails(err, errMistake)
 		_, err = s.store.Due(s.ctx, home, at(1), limit)
@@ -390,4 +392,7 @@ func (s *suite) nothingIn(workspace, id string) {
 	records, err := s.store.Records(s.ctx, workspace, id, 0, 10)
 	s.ok(err)
 	s.equal("records", len(records), 0)
+	comments, err := s.store.Comments(s.ctx, workspace, id, 0, 10)
+	s.ok(err)
+	s.equal("comments", len(comments), 0)
 }

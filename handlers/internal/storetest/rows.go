@@ -162,6 +162,36 @@ func testRecords(s *suite) {
 	}
 }
 
+func testComments(s *suite) {
+	read := s.create(draft(home, 1))
+	s.commit(commented(recorded(follow(s.create(draft(home, 2))), "comment"), "on another"))
+	want := []airlock.Comment{}
+	for n := range 24 {
+		c := recorded(follow(read), fmt.Sprint("event ", n))
+		if n%3 != 1 { // the others are records of something else
+			c = commented(c, texts[n%len(texts)])
+			want = append(want, *c.Comment)
+		}
+		read = s.commit(c)
+	}
+	for _, after := range []int{-1, 0, 1, 2, 3, 9, 10, 24, 25, 26, 1000, 1 << 40} {
+		for _, limit := range []int{1, 2, 10, airlock.MaxPage} {
+			got, err := s.store.Comments(s.ctx, home, id(1), after, limit)
+			s.ok(err)
+			rest := slices.DeleteFunc(slices.Clone(want), func(c airlock.Comment) bool { return c.Seq <= after })
+			s.equal(fmt.Sprintf("%d after %d", limit, after), got, rest[:min(limit, len(rest))])
+			if got == nil {
+				s.Error("nil for no comments")
+			}
+		}
+	}
+	for _, of := range []struct{ workspace, id string }{{other, id(1)}, {home, id(3)}} {
+		got, err := s.store.Comments(s.ctx, of.workspace, of.id, 0, 10)
+		s.ok(err)
+		s.equal("comments on what is not there", got, []airlock.Comment{})
+	}
+}
+
 // longestFirst is the order in which a store lists what is due.
 func longestFirst(a, b airlock.Owed) int {
 	return cmp.Or(a.Due.Compare(b.Due), strings.Compare(a.Request, b.Request))

@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) airlock.Store) {
 		{"ManifestNames", testManifestNames},
 		{"Notices", testNotices},
 		{"Records", testRecords},
+		{"Comments", testComments},
 		{"Due", testDue},
 		{"Settings", testSettings},
 		{"SettingsRecords", testSettingsRecords},
@@ -144,6 +145,16 @@ func reviewed(c airlock.Commit, reviewer string, round int) airlock.Commit {
 	return c
 }
 
+// commented returns the commit with a comment. It comes last: the record that the commit has is sealed anew.
+func commented(c airlock.Commit, text string) airlock.Commit {
+	v := airlock.Comment{
+		Seq: c.Record.Seq, ID: fmt.Sprint("comment ", c.Record.Seq), Round: 1, Status: c.After.Status, By: airlock.Person{ID: alice}, As: statemachine.SideReviewer,
+		When: c.After.UpdatedWhen, Visibility: statemachine.Private, Text: text, File: "a/b c.csv",
+	}
+	c.Comment, c.Record.Digest = &v, v.Digest()
+	return resealed(c)
+}
+
 // ok stops the test at an error.
 func (s *suite) ok(err error) {
 	s.Helper()
@@ -207,6 +218,7 @@ type stored struct {
 	Request   airlock.Request
 	Manifests []airlock.Manifest
 	Notices   []airlock.Notice
+	Comments  []airlock.Comment
 	Records   []airlock.Record
 	Due       []airlock.Owed
 	Lists     map[string][]airlock.Request
@@ -225,6 +237,8 @@ func (s *suite) everything(workspace, id string) stored {
 	all.Notices, err = s.store.Notices(s.ctx, workspace, id)
 	s.ok(err)
 	all.Records, err = s.store.Records(s.ctx, workspace, id, 0, airlock.MaxPage)
+	s.ok(err)
+	all.Comments, err = s.store.Comments(s.ctx, workspace, id, 0, airlock.MaxPage)
 	s.ok(err)
 	all.Due, err = s.store.Due(s.ctx, workspace, at(1e6), airlock.MaxPage)
 	s.ok(err)

@@ -43,6 +43,7 @@ func calls(s *tablestore.Store) map[string]func(context.Context) error {
 		"Records":         func(ctx context.Context) error { _, err := s.Records(ctx, workspace, request, 0, 5); return err },
 		"Due":             func(ctx context.Context) error { _, err := s.Due(ctx, workspace, time.Now(), 5); return err },
 		"Settings":        func(ctx context.Context) error { _, err := s.Settings(ctx, workspace); return err },
+		"Comments":        func(ctx context.Context) error { _, err := s.Comments(ctx, workspace, request, 0, 5); return err },
 		"SettingsRecords": func(ctx context.Context) error { _, err := s.SettingsRecords(ctx, workspace, 0, 5); return err },
 		"Workspaces":      func(ctx context.Context) error { _, _, err := s.Workspaces(ctx, 5, ""); return err },
 		"Ping":            func(ctx context.Context) error { return s.Ping(ctx) },

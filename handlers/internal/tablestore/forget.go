@@ -28,7 +28,7 @@ func (s *Store) Forget(ctx context.Context, r airlock.Request) error {
 		return fmt.Errorf("tablestore: forget %s: %w", r.ID, airlock.ErrLost)
 	}
 	var keys []string
-	for _, prefix := range []string{recordPrefix(r.ID), reviewPrefix(r.ID), noticePrefix(r.ID), manifestsPrefix(r.ID)} {
+	for _, prefix := range []string{recordPrefix(r.ID), commentPrefix(r.ID), reviewPrefix(r.ID), noticePrefix(r.ID), manifestsPrefix(r.ID)} {
 		if err := s.each(ctx, "forget", r.WorkspaceID, r.ID, prefix, "", 0, func(e entity) error {
 			keys = append(keys, e.key())
 			return nil

@@ -81,6 +81,9 @@ func endOfTime() time.Time { return time.Date(2201, 1, 1, 0, 0, 0, 0, time.UTC) 
 
 func recordPrefix(id string) string { return "aud_" + id + "_" }
 
+// commentPrefix is followed by the number of a record.
+func commentPrefix(id string) string { return "com_" + id + "_" }
+
 const settingsRecordPrefix = "sau_"
 
 func recordRow(prefix string, seq int) string { return fmt.Sprintf("%s%010d", prefix, seq) }

@@ -117,30 +117,36 @@ func (s *Store) Notices(ctx context.Context, workspace, id string) ([]airlock.No
 
 // Records reads audit records of a request.
 func (s *Store) Records(ctx context.Context, workspace, id string, after, limit int) ([]airlock.Record, error) {
-	return s.records(ctx, workspace, id, recordPrefix(id), after, limit)
+	return numbered[airlock.Record](ctx, s, "records", workspace, id, recordPrefix(id), after, limit)
+}
+
+// Comments reads comments on a request.
+func (s *Store) Comments(ctx context.Context, workspace, id string, after, limit int) ([]airlock.Comment, error) {
+	return numbered[airlock.Comment](ctx, s, "comments", workspace, id, commentPrefix(id), after, limit)
 }
 
 // SettingsRecords reads audit records of a workspace's settings.
 func (s *Store) SettingsRecords(ctx context.Context, workspace string, after, limit int) ([]airlock.Record, error) {
-	return s.records(ctx, workspace, anyID, settingsRecordPrefix, after, limit)
+	return numbered[airlock.Record](ctx, s, "records", workspace, anyID, settingsRecordPrefix, after, limit)
 }
 
-func (s *Store) records(ctx context.Context, workspace, id, prefix string, after, limit int) ([]airlock.Record, error) {
+// numbered reads up to limit rows that have the number of an audit record in their key, above after.
+func numbered[T any](ctx context.Context, s *Store, op, workspace, id, prefix string, after, limit int) ([]T, error) {
 	if err := airlock.CheckLimit(limit); err != nil {
 		return nil, fmt.Errorf("tablestore: %w", err)
 	}
-	records := []airlock.Record{}
+	rows := []T{}
 	filter := fmt.Sprintf(" and RowKey gt '%s'", recordRow(prefix, min(max(after, 0), airlock.MaxRecords)))
-	err := s.each(ctx, "records", workspace, id, prefix, filter, limit, func(e entity) error {
-		var r airlock.Record
+	err := s.each(ctx, op, workspace, id, prefix, filter, limit, func(e entity) error {
+		var r T
 		err := e.document(&r)
-		records = append(records, r)
+		rows = append(rows, r)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return records, nil
+	return rows, nil
 }
 
 // Due lists requests that have something due, the longest first: the keys are in that order.

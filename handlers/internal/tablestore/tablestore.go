@@ -19,6 +19,7 @@
 //	own_<due time>_<id>                when something is due; only while something is
 //	aud_<id>_<seq>                     an audit record
 //	rev_<id>_<round>_<reviewer>        a review; the key makes it the only one by that person in the round
+//	com_<id>_<seq>                     a comment, by the number of its audit record
 //	out_<id>_<notice>                  a notice that is not published yet
 //	fil_<id>_<round>_<page>            files of a manifest
 //	set_                               the settings

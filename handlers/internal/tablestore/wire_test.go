@@ -30,7 +30,7 @@ func TestRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	for op, want := range map[string]int64{
-		"Request": 1, "Workspace": 1, "Requests": 1, "RequestsOf": 2, "Manifest": 1, "Notices": 1, "Records": 1, "Due": 1,
+		"Request": 1, "Workspace": 1, "Requests": 1, "RequestsOf": 2, "Manifest": 1, "Notices": 1, "Records": 1, "Comments": 1, "Due": 1,
 		"Settings": 1, "SettingsRecords": 1, "Workspaces": 1, "Ping": 1,
 	} {
 		tr.sent.Store(0)

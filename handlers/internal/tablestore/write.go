@@ -138,6 +138,9 @@ func beside(t *transaction, c airlock.Commit) {
 	if v := c.Review; v != nil {
 		t.add(row{key: reviewRow(a.ID, v.Round, v.Reviewer.ID), document: v})
 	}
+	if c.Comment != nil {
+		t.add(row{key: recordRow(commentPrefix(a.ID), c.Comment.Seq), document: c.Comment})
+	}
 	due := row{key: dueRow(a.Due, a.ID), columns: map[string]any{columnDue: moment(a.Due), columnTries: a.Tries},
 		document: struct {
 			LastError string `json:"lastError"`
