@@ -44,7 +44,7 @@ func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) 
 			return Settings{}, problem(Forbidden, "admin_only", "Only a TRE admin may change: %s.", strings.Join(fields, ", "))
 		}
 	}
-	if err := next.check(s.Layout); err != nil {
+	if err := next.check(s.Layout, s.TRE); err != nil {
 		return Settings{}, err
 	}
 	now := s.Now()
@@ -109,12 +109,8 @@ func equalLayout(a, b map[string]Locate) bool {
 	return true
 }
 
-// accountPattern is what Azure allows as the name of a storage account, once the placeholders are filled.
-var (
-	accountPattern   = regexp.MustCompile(`^[a-z0-9]*(\{(tre|ws)\}[a-z0-9]*)*$`)
-	containerPattern = regexp.MustCompile(`^([a-z0-9]+-)*\{id\}(-[a-z0-9]+)*\{round\}$`)
-	suffixPattern    = regexp.MustCompile(`^[a-z0-9]{1,9}$`)
-)
+// suffixPattern leaves room for the longest of the layout's own names of accounts.
+var suffixPattern = regexp.MustCompile(`^[a-z0-9]{1,9}$`)
 
 // The bounds of a member list: the settings are one row, and every notice holds a part of it. RFC 5321 has no longer
 // addresses.
@@ -128,7 +124,7 @@ const (
 const longest = 100 * 365 * 24 * time.Hour
 
 // check returns every problem of the settings at once, joined; each is a *Problem.
-func (next Settings) check(layout Layout) error {
+func (next Settings) check(layout Layout, tre string) error {
 	var errs []error
 	wrong := func(field, format string, args ...any) { errs = append(errs, problem(Invalid, field, format, args...)) }
 	for _, d := range next.Directions {
@@ -177,17 +173,7 @@ func (next Settings) check(layout Layout) error {
 		}
 	}
 	next.checkMembers(wrong)
-	for key, at := range next.Layout {
-		if _, ok := layout[key]; !ok {
-			wrong("layout", "%q is not a direction and a zone.", key)
-		}
-		if !accountPattern.MatchString(at.Account) || at.Account == "" {
-			wrong("layout", "%q is not a template for an account.", at.Account)
-		}
-		if !containerPattern.MatchString(at.Container) {
-			wrong("layout", "%q is not a template for a container: it needs {id} and ends in {round}.", at.Container)
-		}
-	}
+	next.checkLayout(layout, tre, wrong)
 	return errors.Join(errs...)
 }
 

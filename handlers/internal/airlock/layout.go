@@ -2,7 +2,9 @@ package airlock
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -112,4 +114,59 @@ func (l Layout) Spot(d Direction, tre, suffix, request string, rounds int, p Pla
 		}
 	}
 	return statemachine.Spot{}, false
+}
+
+// Templates of an override. The last part of a container's name before the round is no number, so that no name in its
+// first round is another's in a later one.
+var (
+	accountTemplate   = regexp.MustCompile(`^[a-z0-9]*(\{(tre|ws)\}[a-z0-9]*)*$`)
+	containerTemplate = regexp.MustCompile(`^([a-z0-9]+-)*\{id\}((-[a-z0-9]+)*-[0-9]*[a-z][a-z0-9]*)?\{round\}$`)
+)
+
+// What Azure allows: names of accounts have 3 to 24 letters and digits, those of containers up to 63 characters.
+const (
+	shortestAccount  = 3
+	longestAccount   = 24
+	longestContainer = 63
+	highestRound     = 999 // that a container's name has room for
+)
+
+// checkLayout refuses overrides that Azure would refuse, and any that puts two zones of a request into one container: what
+// is reviewed could be written to there, and be deleted with what a move has left behind.
+func (next Settings) checkLayout(layout Layout, tre string, wrong func(field, format string, args ...any)) {
+	for _, key := range slices.Sorted(maps.Keys(next.Layout)) {
+		at := next.Layout[key]
+		if _, ok := layout[key]; !ok {
+			wrong("layout", "%q is not a direction and a zone.", key)
+		}
+		if !accountTemplate.MatchString(at.Account) {
+			wrong("layout", "%q is not a template for an account: use lower-case letters, digits, {tre} and {ws}.", at.Account)
+		}
+		if !containerTemplate.MatchString(at.Container) {
+			wrong("layout", "%q is not a template for a container: it needs {id}, and ends in {round} with no number before it.", at.Container)
+		}
+	}
+	if len(next.Layout) == 0 {
+		return // the layout of the TRE and the bounds of its id and of suffixes fit each other
+	}
+	merged, taken := layout.With(next.Layout), map[string]string{}
+	for _, key := range slices.Sorted(maps.Keys(merged)) {
+		direction, zone, _ := strings.Cut(key, "/")
+		const id = "00000000-0000-0000-0000-000000000000"
+		p, err := merged.Place(Direction(direction), tre, next.Suffix, id, statemachine.Spot{Zone: statemachine.Zone(zone), Round: highestRound})
+		if err != nil {
+			continue
+		}
+		if n := len(p.Account); n < shortestAccount || n > longestAccount {
+			wrong("layout", "The account of %s is %q: Azure takes names of %d to %d characters.", key, p.Account, shortestAccount, longestAccount)
+		}
+		if len(p.Container) > longestContainer {
+			wrong("layout", "A container of %s is named like %q: Azure takes at most %d characters.", key, p.Container, longestContainer)
+		}
+		place := direction + " " + p.Account + "/" + p.Container
+		if other, ok := taken[place]; ok {
+			wrong("layout", "%s and %s are the same place: every zone needs a container of its own.", other, key)
+		}
+		taken[place] = key
+	}
 }
