@@ -52,7 +52,7 @@ type issuer struct {
 	answers func(w http.ResponseWriter, r *http.Request) bool // answers in place of the issuer when it returns true
 }
 
-func newIssuer(t *testing.T) *issuer {
+func newIssuer(t testing.TB) *issuer {
 	t.Helper()
 	i := &issuer{now: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), kid: "first", key: keyring()[0]}
 	i.Server = httptest.NewServer(http.HandlerFunc(i.serve))

@@ -113,7 +113,7 @@ func TestDeadline(t *testing.T) {
 // TestTokenFailure is a credential that gives no token.
 func TestTokenFailure(t *testing.T) {
 	store, err := tablestore.New(tablestore.Options{
-		Endpoint: "https://" + account + ".table." + shared.Suffix(), Table: "nowhere", Credential: noToken{}, RetryPause: time.Millisecond,
+		Endpoint: "https://" + account + ".table." + shared(t).Suffix(), Table: "nowhere", Credential: noToken{}, RetryPause: time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)

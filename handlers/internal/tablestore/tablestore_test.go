@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,29 +24,38 @@ import (
 
 const account = "stalstate"
 
-// shared is the one storage of all tests, since it takes seconds to start. Every test has a table of its own.
-var shared struct {
+// azurite is the one storage of all tests, since it takes seconds to start; what needs none, such as a fuzz target, does
+// not start it. Every test has a table of its own.
+var azurite struct {
+	start sync.Once
 	*storage.Storage
+	err    error
 	tables atomic.Int64
 }
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	s, err := storage.Start(ctx, storage.Options{Accounts: []string{account}, Log: func(line string) { fmt.Println(line) }})
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	shared.Storage = s
+func TestMain(m *testing.M) {
 	code := m.Run()
-	if err := s.Stop(); err != nil {
-		fmt.Println(err)
-		return 1
+	if azurite.Storage != nil {
+		if err := azurite.Stop(); err != nil {
+			fmt.Println(err)
+			code = 1
+		}
 	}
-	return code
+	os.Exit(code)
+}
+
+// shared returns the storage of all tests.
+func shared(t *testing.T) *storage.Storage {
+	t.Helper()
+	azurite.start.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		azurite.Storage, azurite.err = storage.Start(ctx, storage.Options{Accounts: []string{account}, Log: func(line string) { fmt.Println(line) }})
+	})
+	if azurite.err != nil {
+		t.Fatal(azurite.err)
+	}
+	return azurite.Storage
 }
 
 // token is an access token that the local storage takes: it reads the claims and does not check the signature.
@@ -94,11 +104,11 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 // open makes a store with a table of its own.
 func open(t *testing.T) (*tablestore.Store, *transport) {
 	t.Helper()
-	client := shared.Client()
+	client := shared(t).Client()
 	t.Cleanup(client.CloseIdleConnections)
-	tr := &transport{next: client, table: fmt.Sprintf("table%d", shared.tables.Add(1))}
+	tr := &transport{next: client, table: fmt.Sprintf("table%d", azurite.tables.Add(1))}
 	store, err := tablestore.New(tablestore.Options{
-		Endpoint: fmt.Sprintf("https://%s.table.%s", account, shared.Suffix()), Table: tr.table,
+		Endpoint: fmt.Sprintf("https://%s.table.%s", account, shared(t).Suffix()), Table: tr.table,
 		Credential: token{}, Transport: tr, RetryPause: time.Millisecond,
 	})
 	if err != nil {

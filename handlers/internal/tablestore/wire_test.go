@@ -271,7 +271,7 @@ func TestCursorRefusedByTheService(t *testing.T) {
 // raw is a client of the same table, for changes by hand.
 func raw(t *testing.T, tr *transport) *aztables.Client {
 	t.Helper()
-	service, err := aztables.NewServiceClient(fmt.Sprintf("https://%s.table.%s", account, shared.Suffix()), token{},
+	service, err := aztables.NewServiceClient(fmt.Sprintf("https://%s.table.%s", account, shared(t).Suffix()), token{},
 		&aztables.ClientOptions{ClientOptions: policy.ClientOptions{Transport: tr.next}})
 	if err != nil {
 		t.Fatal(err)
