@@ -139,7 +139,7 @@ func (l *look) completionText() string {
 }
 
 func (l *look) task(ctx context.Context, t statemachine.Task) (outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.s.Timing.TaskTime)
+	ctx, cancel := context.WithTimeout(ctx, l.s.Timing.task(ctx))
 	defer cancel()
 	switch t.Kind {
 	case statemachine.KindOpen:
@@ -255,12 +255,12 @@ func (s *Service) postpone(ctx context.Context, r Request, cause error) error {
 	if fresh, err := s.Store.Request(ctx, r.WorkspaceID, r.ID); err == nil {
 		r = fresh // progress may have been saved before the failure
 	}
-	pause := s.pause(r.Tries)
 	next := r
 	next.Version++
 	next.Tries++
 	next.LastError = shorten(cause.Error())
-	next.Due = s.Now().Add(pause)
+	next.Due = s.inTime(r, s.pause(r.Tries))
+	pause := next.Due.Sub(s.Now())
 	stored, err := s.commit(ctx, Commit{Before: r, After: next})
 	switch {
 	case errors.Is(err, ErrLost):

@@ -68,6 +68,15 @@ func DefaultTiming() Timing {
 	}
 }
 
+// task is how long a piece of owed work may take now. Of what the invocation has left a part is kept for storing what came
+// of it: storage that never answers must not keep a request from failing at its deadline.
+func (t Timing) task(ctx context.Context) time.Duration {
+	if end, ok := ctx.Deadline(); ok {
+		return min(t.TaskTime, time.Until(end)*3/4)
+	}
+	return t.TaskTime
+}
+
 // Identity is who somebody is, as their access token proves it: nothing of it says yet what they may do here.
 type Identity struct {
 	Person

@@ -129,10 +129,31 @@ func (s *Service) next(r Request, settings Settings) time.Time {
 	case len(r.Owed) > 0 || len(r.Untold) > 0 || !status.Rests():
 		// The longer it has waited, the less often it is looked at: events do the work, the sweep is the net.
 		waited := s.Now().Sub(r.StatusSince)
-		return s.Now().Add(min(max(waited, s.Timing.SweepGrace), max(s.Timing.RetryLongest, s.Timing.SweepGrace)))
+		return s.inTime(r, min(max(waited, s.Timing.SweepGrace), max(s.Timing.RetryLongest, s.Timing.SweepGrace)))
 	default:
 		return s.rest(r, settings)
 	}
+}
+
+// deadline is when what the system does for the request has to be over; zero where it has all the time that it takes.
+func (s *Service) deadline(r Request) time.Time {
+	switch {
+	case !statemachine.Has(r.Status, statemachine.EventFail):
+		return time.Time{}
+	case len(r.Owed) > 0 && r.Owed[0].Kind == statemachine.KindGates && !r.SealedAt.IsZero():
+		return r.SealedAt.Add(s.Timing.ScanDeadline)
+	default:
+		return r.StatusSince.Add(s.Timing.CopyDeadline)
+	}
+}
+
+// inTime is the moment after a pause, or the deadline of the request where that comes first.
+func (s *Service) inTime(r Request, pause time.Duration) time.Time {
+	now := s.Now()
+	if end := s.deadline(r); end.After(now) && end.Before(now.Add(pause)) {
+		return end
+	}
+	return now.Add(pause)
 }
 
 // commit stores a change. Where the answer was lost it reads again and compares, so that the outcome is known: the
