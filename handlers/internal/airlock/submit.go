@@ -51,6 +51,9 @@ func (s *Service) prepareSubmit(ctx context.Context, r Request, settings Setting
 	after := r
 	after.Files, after.FileCount, after.TotalBytes = summary(m.Files), len(m.Files), total
 	after.Scanning = settings.Scanning
+	if p, err := tooLong(after, m); p != "" || err != nil {
+		return p, Commit{}, err
+	}
 	c := Commit{After: after, Manifest: m}
 	for page := range m.Pages() {
 		c.Dirty = append(c.Dirty, page)

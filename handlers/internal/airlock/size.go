@@ -1,0 +1,44 @@
+package airlock
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// The room for a request in a store. Azure: one entity group transaction takes 4 MiB. A change of the whole manifest is one,
+// together with the request's three rows and the notices, which list the first files too.
+const (
+	maxChange  = 4 << 20
+	rowsOfOne  = 3 + 2     // rows that hold the request's document or a list of its files
+	roomBeside = 128 << 10 // bytes for the record, the keys and what surrounds each row
+	roomToGrow = 384       // bytes that a file's entry gains: the sealed ETag, and a verdict of ordinary length
+)
+
+// tooLong says that the list of the files cannot be stored, now or with all that is to be noted about them; empty when it
+// can. It is found out at submit, where whoever has the files can do something about it.
+func tooLong(r Request, m *Manifest) (string, error) {
+	list, err := storedSize(m.Files)
+	if err != nil {
+		return "", fmt.Errorf("size of the manifest of %s: %w", r.ID, err)
+	}
+	request, err := storedSize(r)
+	if err != nil {
+		return "", fmt.Errorf("size of %s: %w", r.ID, err)
+	}
+	list += roomToGrow * len(m.Files)
+	if limit := maxChange - roomBeside - rowsOfOne*request; list > limit {
+		return fmt.Sprintf("The list of the %d files takes %d KiB because their names are long; the limit is %d KiB. Use shorter names or fewer files.",
+			len(m.Files), list>>10, limit>>10), nil
+	}
+	return "", nil
+}
+
+// storedSize is how many bytes a document takes in a table, at most: as text in a property, that is as JSON in JSON.
+func storedSize(document any) (int, error) {
+	text, err := json.Marshal(document)
+	if err != nil {
+		return 0, err
+	}
+	property, err := json.Marshal(string(text))
+	return len(property), err
+}
