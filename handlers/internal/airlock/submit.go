@@ -14,12 +14,9 @@ import (
 	"airlock/statemachine"
 )
 
-// The longest names: in characters what Azure Blob Storage takes; in a URL, where a letter outside ASCII takes six to
-// twelve characters, what leaves room for a signature in the 2 KiB that the source of a copy may have.
-const (
-	maxBlobName    = 1024
-	maxEncodedName = 1400
-)
+// maxEncodedName is the longest name in a URL, where a letter outside ASCII takes six to twelve characters: it leaves room
+// for a signature in the 2 KiB that the source of a copy may have.
+const maxEncodedName = 1400
 
 // prepareSubmit lists the files of a draft and makes their manifest, or says what is wrong with them.
 func (s *Service) prepareSubmit(ctx context.Context, r Request, settings Settings) (string, Commit, error) {

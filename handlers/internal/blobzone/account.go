@@ -70,7 +70,7 @@ func (z *Zones) account(name string) (*account, error) {
 
 // container returns a client of a container.
 func (z *Zones) container(p airlock.Place) (*container.Client, error) {
-	if err := checkPlace(p); err != nil {
+	if err := unsent(p.Check()); err != nil {
 		return nil, err
 	}
 	a, err := z.account(p.Account)

@@ -109,7 +109,7 @@ func New(o Options) (*Zones, error) {
 		return nil, fmt.Errorf("blob storage: %w", err)
 	}
 	for _, name := range o.Accounts {
-		if !accountName.MatchString(name) {
+		if !airlock.IsAccount(name) {
 			return nil, fmt.Errorf("blob storage: %q is not the name of an account", name)
 		}
 	}
@@ -249,7 +249,7 @@ func is(ctx context.Context, b *blob.Client, etag string) bool {
 func (z *Zones) Remove(ctx context.Context, p airlock.Place, name string) error {
 	c, err := z.container(p)
 	if err == nil {
-		err = checkName(name)
+		err = unsent(airlock.CheckBlobName(name))
 	}
 	if err == nil {
 		err = remove(ctx, c.NewBlobClient(name))

@@ -17,7 +17,7 @@ func (z *Zones) Containers(ctx context.Context, account string) iter.Seq2[string
 		fail := func(err error) {
 			yield("", explain(ctx, "list the containers of", airlock.Place{Account: account}, err, nil))
 		}
-		if !accountName.MatchString(account) {
+		if !airlock.IsAccount(account) {
 			fail(mistake{errors.New("not the name of an account")})
 			return
 		}

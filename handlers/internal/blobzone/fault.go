@@ -21,6 +21,14 @@ type meaning map[bloberror.Code]error
 // mistake is an error that trying again cannot cure, since nothing was sent.
 type mistake struct{ error }
 
+// unsent marks the error of a check, if there is one.
+func unsent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return mistake{err}
+}
+
 // explain turns what an operation failed with into an error of the port. Of storage's answer only the status and the code
 // stay: the SDK's own text holds the address, and for a copy the body can hold the source.
 func explain(ctx context.Context, op string, p airlock.Place, err error, means meaning) error {
@@ -29,9 +37,9 @@ func explain(ctx context.Context, op string, p airlock.Place, err error, means m
 	}
 	place := "a container"
 	switch {
-	case checkPlace(p) == nil:
+	case p.Check() == nil:
 		place = p.Account + "/" + p.Container
-	case p.Container == "" && accountName.MatchString(p.Account):
+	case p.Container == "" && airlock.IsAccount(p.Account):
 		place = p.Account
 	}
 	var wrong mistake

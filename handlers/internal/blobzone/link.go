@@ -17,10 +17,10 @@ func (z *Zones) Link(ctx context.Context, p airlock.Place, l airlock.LinkTerms) 
 }
 
 func (z *Zones) link(ctx context.Context, p airlock.Place, l airlock.LinkTerms) (string, error) {
-	if err := checkPlace(p); err != nil {
+	if err := unsent(p.Check()); err != nil {
 		return "", err
 	}
-	if err := checkTerms(l); err != nil {
+	if err := unsent(l.Check()); err != nil {
 		return "", err
 	}
 	a, err := z.account(p.Account)
@@ -64,7 +64,7 @@ type opened struct {
 
 // source opens one blob for a copy.
 func (z *Zones) source(ctx context.Context, c airlock.Copy) (opened, error) {
-	if err := checkCopy(c); err != nil {
+	if err := unsent(c.Check()); err != nil {
 		return opened{}, err
 	}
 	a, err := z.account(c.From.Account)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -19,7 +18,7 @@ const bufferSize = 256 << 10
 
 // Read implements airlock.Zones. A part has to come within tryTimeout: whoever wants more asks for several.
 func (z *Zones) Read(ctx context.Context, part airlock.Part, w io.Writer) error {
-	err := checkPart(part)
+	err := unsent(part.Check())
 	if err == nil {
 		err = z.read(ctx, part, w)
 	}
@@ -72,20 +71,4 @@ type sink struct {
 func (s *sink) Write(p []byte) (n int, err error) {
 	n, s.err = s.w.Write(p)
 	return n, s.err
-}
-
-func checkPart(part airlock.Part) error {
-	if err := checkPlace(part.Place); err != nil {
-		return err
-	}
-	if err := checkName(part.Name); err != nil {
-		return err
-	}
-	switch {
-	case part.ETag == "" || strings.ContainsAny(part.ETag, "\"* \r\n"):
-		return mistake{errors.New("reading needs the ETag of the blob, without quotes")}
-	case part.Offset < 0 || part.Length < 1:
-		return mistake{errors.New("a part that no blob has")}
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package memzone
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 
@@ -16,8 +17,8 @@ func (z *Zones) Containers(ctx context.Context, account string) iter.Seq2[string
 	return func(yield func(string, error) bool) {
 		var names []string
 		err := z.do(ctx, Call{Op: OpContainers, Place: airlock.Place{Account: account}}, func() error {
-			if err := checkAccount(account); err != nil {
-				return err
+			if !airlock.IsAccount(account) {
+				return errors.New("not the name of an account")
 			}
 			for p := range z.containers {
 				if p.Account == account {

@@ -31,7 +31,7 @@ var letters = []struct {
 func (z *Zones) Link(ctx context.Context, p airlock.Place, l airlock.LinkTerms) (string, error) {
 	var link string
 	err := z.do(ctx, Call{Op: OpLink, Place: p}, func() error {
-		if err := checkTerms(l); err != nil {
+		if err := l.Check(); err != nil {
 			return err
 		}
 		sp := ""

@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -137,7 +138,7 @@ func (z *Zones) List(ctx context.Context, p airlock.Place) iter.Seq2[airlock.Blo
 // Copy implements airlock.Zones.
 func (z *Zones) Copy(ctx context.Context, c airlock.Copy) error {
 	return z.do(ctx, Call{Op: OpCopy, Place: c.To, Name: c.Name}, func() error {
-		if err := checkCopy(c); err != nil {
+		if err := c.Check(); err != nil {
 			return err
 		}
 		target := z.containers[c.To]
@@ -167,7 +168,7 @@ func (z *Zones) Copy(ctx context.Context, c airlock.Copy) error {
 // Remove implements airlock.Zones.
 func (z *Zones) Remove(ctx context.Context, p airlock.Place, name string) error {
 	return z.do(ctx, Call{Op: OpRemove, Place: p, Name: name}, func() error {
-		if err := checkName(name); err != nil {
+		if err := airlock.CheckBlobName(name); err != nil {
 			return err
 		}
 		delete(z.containers[p], name)
@@ -210,7 +211,7 @@ func (z *Zones) attempt(ctx context.Context, c Call, work func() error) error {
 		return fmt.Errorf("%w: %w", airlock.ErrTransient, err)
 	}
 	if c.Op != OpPing && c.Op != OpContainers {
-		if err := checkPlace(c.Place); err != nil {
+		if err := c.Place.Check(); err != nil {
 			return err
 		}
 	}
@@ -289,4 +290,11 @@ func (z *Zones) listing(p airlock.Place) []airlock.Blob {
 func (z *Zones) etag() string {
 	z.serial++
 	return fmt.Sprintf("0x8DC%012X", z.serial)
+}
+
+func cloneMetadata(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return maps.Clone(m)
 }

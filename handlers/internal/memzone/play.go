@@ -33,7 +33,7 @@ func (z *Zones) put(p airlock.Place, name string, f File) (string, error) {
 	if container == nil {
 		return "", fmt.Errorf("put into %s/%s: %w", p.Account, p.Container, airlock.ErrNotFound)
 	}
-	if err := checkName(name); err != nil {
+	if err := airlock.CheckBlobName(name); err != nil {
 		return "", fmt.Errorf("put into %s/%s: %w", p.Account, p.Container, err)
 	}
 	if old := container[name]; old != nil && old.Copy == airlock.CopyPending {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 
 	"airlock/handlers/internal/airlock"
 )
@@ -13,7 +12,7 @@ import (
 // Read implements airlock.Zones. The whole part is the state at the moment of the call.
 func (z *Zones) Read(ctx context.Context, part airlock.Part, w io.Writer) error {
 	return z.do(ctx, Call{Op: OpRead, Place: part.Place, Name: part.Name}, func() error {
-		if err := checkPart(part); err != nil {
+		if err := part.Check(); err != nil {
 			return err
 		}
 		b := z.containers[part.Place][part.Name]
@@ -34,17 +33,4 @@ func (b *blob) from(offset int64) io.Reader {
 		return zeros{}
 	}
 	return bytes.NewReader(b.content[offset:])
-}
-
-func checkPart(part airlock.Part) error {
-	if err := checkName(part.Name); err != nil {
-		return err
-	}
-	switch {
-	case part.ETag == "" || strings.ContainsAny(part.ETag, `"* `):
-		return errors.New("reading needs the ETag of the blob, without quotes")
-	case part.Offset < 0 || part.Length < 1:
-		return errors.New("a part that no blob has")
-	}
-	return nil
 }
