@@ -89,6 +89,7 @@ func operations() []operation {
 	made := map[string]int{"Lookups": 1, "Create": 1, "Open": 1, "Nudge": 1}
 	linked := map[string]int{"Commit": 1, "Link": 1}
 	configured := map[string]int{"PutSettings": 1}
+	noted, notedThere := map[string]int{"Commit": 1}, map[string]int{"PutSettings": 1} // in the trail of the request, of the workspace
 	post := func(name, path string, body func(*world, space) string) operation {
 		return operation{name, http.MethodPost, one + path, ofRequest, body, acted, nowIs}
 	}
@@ -99,7 +100,7 @@ func operations() []operation {
 		{"create-import", http.MethodPost, "/api/workspaces/{workspace_id}/requests", ofWorkspace, text(`{"type":"import"}`), made, nil},
 		{"create-export", http.MethodPost, "/api/workspaces/{workspace_id}/requests", ofWorkspace, text(`{"type":"export"}`), made, nil},
 		{"settings", http.MethodGet, settings, ofWorkspace, nil, nil, shows(space.label)},
-		{"workspace-audit", http.MethodGet, settings + "/audit", ofWorkspace, nil, nil, shows(func(space) string { return `"what":"settings"` })},
+		{"workspace-audit", http.MethodGet, settings + "/audit", ofWorkspace, nil, notedThere, shows(func(space) string { return `"what":"settings"` })},
 		{"put-members", http.MethodPut, settings, ofWorkspace, func(w *world, s space) string {
 			return w.replaced(s, "members", map[string]any{"id": keeperID, "roles": []string{"WorkspaceOwner"}})
 		}, configured, nil},
@@ -108,8 +109,8 @@ func operations() []operation {
 		{"mine", http.MethodGet, "/api/requests", ofListing, nil, nil, shows(space.title)},
 		{"to-review", http.MethodGet, "/api/requests?airlock_manager=true", ofListing, nil, nil, shows(space.title)},
 		{"get", http.MethodGet, one, ofRequest, nil, nil, shows(space.title)},
-		{"files", http.MethodGet, one + "/files", ofRequest, nil, nil, shows(space.file)},
-		{"audit", http.MethodGet, one + "/audit", ofRequest, nil, nil, shows(space.title)},
+		{"files", http.MethodGet, one + "/files", ofRequest, nil, noted, shows(space.file)},
+		{"audit", http.MethodGet, one + "/audit", ofRequest, nil, noted, shows(space.title)},
 		{"get-link", http.MethodGet, one + "/link", ofRequest, nil, linked, opens},
 		{"post-link", http.MethodPost, one + "/link", ofRequest, nil, linked, opens},
 		post("submit", "/submit", nil),

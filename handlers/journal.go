@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"airlock/handlers/internal/airlock"
 	"airlock/handlers/internal/api"
 	"airlock/handlers/internal/customhandler"
 )
@@ -27,8 +29,17 @@ func newJournal(out io.Writer, level string, now func() time.Time) *journal {
 	return &journal{zerolog.New(out).Level(parsed).Hook(stamp)}
 }
 
+// eventBroken names, for the alert that looks for it, what wakes people up: evidence that is not what it must be.
+const eventBroken = "audit_broken"
+
 // problem notes an error that did not fail what was asked.
-func (j *journal) problem(_ context.Context, err error) { j.log.Warn().Err(err).Msg("problem") }
+func (j *journal) problem(_ context.Context, err error) {
+	if errors.Is(err, airlock.ErrBroken) {
+		j.log.Error().Err(err).Str("event", eventBroken).Msg("problem")
+		return
+	}
+	j.log.Warn().Err(err).Msg("problem")
+}
 
 // invocation notes one call of a trigger.
 func (j *journal) invocation(r customhandler.Report) {

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -167,14 +168,14 @@ type record struct {
 	Trace string `json:"trace"`
 }
 
-// trail reads the audit trail of a request, and whether its chain holds.
+// trail reads the audit trail of a request, and whether its chain holds. That it was read stands in it too, and is left out.
 func (d *desk) trail(ctx context.Context, id string) (records []record, intact bool, err error) {
 	var answer struct {
 		Records []record `json:"records"`
 		Intact  bool     `json:"intact"`
 	}
 	err = d.call(ctx, "olga", uuid.NewString(), http.MethodGet, "/"+id+"/audit", nil, &answer)
-	return answer.Records, answer.Intact, err
+	return slices.DeleteFunc(answer.Records, func(r record) bool { return r.What == "audit" }), answer.Intact, err
 }
 
 // open makes a client of a link that tries everything once: the retries are those of the people.

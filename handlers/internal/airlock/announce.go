@@ -111,9 +111,9 @@ func (s *Service) issue(ctx context.Context, r Request, settings Settings, by Re
 	terms := LinkTerms{
 		Rights: rights, From: now.Add(-clockSkew), Until: now.Add(s.Timing.LinkLifetime).Truncate(time.Second), CorrelationID: s.NewTrace(),
 	}
-	by.When, by.What, by.From, by.To, by.Round, by.Trace = now, "link", string(r.Status), string(r.Status), r.Round, terms.CorrelationID
+	by.When, by.What, by.From, by.To, by.Round, by.Trace = now, recordLink, string(r.Status), string(r.Status), r.Round, terms.CorrelationID
 	by.Text = fmt.Sprintf("%s, until %s", rights, terms.Until.UTC().Format(time.RFC3339)) + by.Text
-	record := by.Seal(r.RecordSeq, r.RecordHash)
+	record := r.chained(by)
 	next := r
 	next.Version++
 	next.RecordSeq, next.RecordHash = record.Seq, record.Hash

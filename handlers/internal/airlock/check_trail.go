@@ -31,7 +31,7 @@ type told struct {
 
 // chain: the records are whole, and the request holds the head.
 func (k *check) chain() {
-	seq, head, err := VerifyChain(k.records, 0, "")
+	seq, head, err := VerifyTrail(Chain(k.r.WorkspaceID, k.r.ID), k.records)
 	switch {
 	case err != nil:
 		k.broken(RuleTrail, "%v", err)
@@ -71,11 +71,11 @@ func (k *check) replay() {
 	k.end()
 }
 
-// aside reports whether a record tells of something that leaves the request as it is: a link that was given out, or
+// aside reports whether a record tells of something that leaves the request as it is: that somebody read it, or
 // people who were told that it waits for them, which happens once in a round.
 func (k *check) aside(rec Record) bool {
 	o := statemachine.Occasion(rec.What)
-	if rec.What == "link" || k.talked(rec) {
+	if rec.What == recordLink || rec.What == recordFiles || rec.What == recordAudit || k.talked(rec) {
 		return true
 	}
 	if !slices.Contains(statemachine.Waits(k.trail.status), o) {

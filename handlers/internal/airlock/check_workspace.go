@@ -97,17 +97,27 @@ func (w *workspaceCheck) checkSettings(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	seq, head, err := VerifyChain(records, 0, "")
+	seq, head, err := VerifyTrail(Chain(w.id, ""), records)
 	switch at := w.settings.RecordSeq; {
 	case err != nil:
 		w.broken(RuleSettings, "", "%v", err)
 	case seq < at || at < 1:
 		w.broken(RuleSettings, "", "they know of %d records, and there are %d", at, seq)
 	case seq > at: // they were changed in between
-	case head != w.settings.RecordHash || records[at-1].Digest != w.settings.digest():
+	case head != w.settings.RecordHash || lastSettings(records[:at]).Digest != w.settings.digest():
 		w.broken(RuleSettings, "", "they are not what record %d tells of", at)
 	}
 	return nil
+}
+
+// lastSettings is the last record that tells of a change of the settings.
+func lastSettings(records []Record) Record {
+	for _, r := range slices.Backward(records) {
+		if r.What == recordSettings {
+			return r
+		}
+	}
+	return Record{}
 }
 
 // checkLists: every request stands in every list where it belongs, exactly once, and in no other.

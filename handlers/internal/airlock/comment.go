@@ -134,10 +134,10 @@ func (s *Service) commenting(r Request, actor Actor, as statemachine.Side, in Ne
 		Seq: r.RecordSeq + 1, ID: s.NewID(), Round: r.Round, Status: r.Status, By: actor.Person, As: as, When: s.Now().UTC().Round(0),
 		Visibility: in.Visibility, Text: in.Text, File: in.File,
 	}
-	record := Record{
+	record := r.chained(Record{
 		When: comment.When, Who: actor.ID, Name: actor.Name, What: recordComment, From: string(r.Status), To: string(r.Status), Round: r.Round,
 		Text: string(in.Visibility), Digest: comment.Digest(), Source: actor.SourceAddress, Trace: actor.CorrelationID,
-	}.Seal(r.RecordSeq, r.RecordHash)
+	})
 	after := r
 	after.Version++
 	after.Comments++

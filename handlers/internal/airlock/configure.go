@@ -49,10 +49,11 @@ func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) 
 	}
 	now := s.Now()
 	next.Version, next.ChangedBy, next.ChangedAt = current.Version+1, who.ID, now
-	record := Record{
-		When: now, Who: who.ID, Name: who.Name, What: "settings", Text: fmt.Sprintf("version %d", next.Version),
+	next.RecordSeq, next.RecordHash = current.RecordSeq, current.RecordHash
+	record := next.chained(Record{
+		When: now, Who: who.ID, Name: who.Name, What: recordSettings, Text: fmt.Sprintf("version %d", next.Version),
 		Digest: next.digest(), Source: who.SourceAddress, Trace: who.CorrelationID,
-	}.Seal(current.RecordSeq, current.RecordHash)
+	})
 	next.RecordSeq, next.RecordHash = record.Seq, record.Hash
 	stored, err := s.Store.PutSettings(ctx, next, record)
 	if err != nil {

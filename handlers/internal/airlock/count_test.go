@@ -79,7 +79,7 @@ func TestEveryUseCaseCostsWhatItMust(t *testing.T) {
 			return second2(w.Requests(w.t.Context(), owner, ws, airlock.Listing{}))
 		}, "Requests 1"},
 		{"files", inReview, func(w *world, r airlock.Request) error { return second2(w.Files(w.t.Context(), owner, ws, r.ID)) },
-			"Request 1, Manifest 1"},
+			"Request 1, Manifest 1, Commit 1"},
 		{"comment", inReview, func(w *world, r airlock.Request) error {
 			return second2(w.Comment(w.t.Context(), manager, ws, r.ID, airlock.NewComment{Text: "x", Visibility: sm.Shared}))
 		}, "Request 1, Commit 1"},
@@ -88,7 +88,7 @@ func TestEveryUseCaseCostsWhatItMust(t *testing.T) {
 		},
 			"Request 1, Comments 1"},
 		{"audit", inReview, func(w *world, r airlock.Request) error { return second2(w.Audit(w.t.Context(), owner, ws, r.ID)) },
-			"Request 1, Records 1"},
+			"Request 1, Records 1, Commit 1"},
 		{"a nudge for nothing", inReview, func(w *world, r airlock.Request) error { return w.Reconcile(w.t.Context(), ws, r.ID) }, "Request 1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

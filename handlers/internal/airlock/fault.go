@@ -13,6 +13,7 @@ var (
 	ErrChanged   = errors.New("the source has changed")
 	ErrCursor    = errors.New("not a cursor of this list")
 	ErrTransient = errors.New("no clear answer; trying again can help")
+	ErrBroken    = errors.New("the evidence is not what it must be") // reported, for people to be woken up; never an answer
 )
 
 // Kind is what sort of problem an answer to a person is about. The edge maps each to one HTTP status.

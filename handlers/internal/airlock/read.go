@@ -203,15 +203,16 @@ func (s *Service) viewsAcross(ctx context.Context, who Identity, page Page, l Li
 	return views
 }
 
-// Files lists the files of a request: of a draft as they are now, later as they were submitted, with their verdicts.
+// Files lists the files of a request: of a draft as they are now, later as they were submitted, with their verdicts. The
+// request's trail tells of it.
 func (s *Service) Files(ctx context.Context, who Identity, workspace, id string) (Listed, error) {
-	_, settings, err := s.enter(ctx, who, workspace, members()...)
+	actor, settings, err := s.enter(ctx, who, workspace, members()...)
 	if err != nil {
 		return Listed{}, err
 	}
-	r, err := s.find(ctx, workspace, id)
+	r, err := s.reads(ctx, recordFiles, actor, workspace, id, nil)
 	if err != nil {
-		return Listed{}, answer(fmt.Errorf("files of %s: %w", id, err), sentenceNoRequest)
+		return Listed{}, err
 	}
 	if r.Zone() != statemachine.Intake {
 		m, err := s.Store.Manifest(ctx, workspace, id, r.Round)
@@ -238,50 +239,57 @@ func (s *Service) Files(ctx context.Context, who Identity, workspace, id string)
 }
 
 // Audit returns the whole trail of a request and whether its chain holds. Requesters see the trail of their own
-// requests; owners, airlock managers and TRE admins see every one.
+// requests; owners, airlock managers and TRE admins see every one. The trail tells of the export itself too.
 func (s *Service) Audit(ctx context.Context, who Identity, workspace, id string) (Trail, error) {
 	actor, _, err := s.enter(ctx, who, workspace, members()...)
 	if err != nil {
 		return Trail{}, err
 	}
-	r, err := s.find(ctx, workspace, id)
+	r, err := s.reads(ctx, recordAudit, actor, workspace, id, func(r Request) error { return who.explained(mayAudit(r, actor)) })
 	if err != nil {
-		return Trail{}, answer(fmt.Errorf("audit of %s: %w", id, err), sentenceNoRequest)
-	}
-	auditors := []Role{RoleOwner, RoleManager, RoleAdmin}
-	if r.CreatedBy.ID != actor.ID && !slices.ContainsFunc(auditors, func(x Role) bool { return slices.Contains(actor.Roles, x) }) {
-		return Trail{}, who.explained(missingRole(auditors))
+		return Trail{}, err
 	}
 	records, err := allRecords(func(after int) ([]Record, error) { return s.Store.Records(ctx, workspace, id, after, MaxPage) })
 	if err != nil {
 		return Trail{}, answer(fmt.Errorf("audit of %s: %w", id, err), sentenceNoRequest)
 	}
-	return verified(records, r.RecordSeq, r.RecordHash), nil
+	return s.verified(ctx, Chain(workspace, id), records, r.RecordSeq, r.RecordHash), nil
+}
+
+// mayAudit refuses whoever is neither the requester nor one of those who look after all requests of the workspace.
+func mayAudit(r Request, actor Actor) error {
+	auditors := []Role{RoleOwner, RoleManager, RoleAdmin}
+	if r.CreatedBy.ID != actor.ID && !slices.ContainsFunc(auditors, func(x Role) bool { return slices.Contains(actor.Roles, x) }) {
+		return missingRole(auditors)
+	}
+	return nil
 }
 
 // WorkspaceAudit returns the trail of a workspace: how its settings changed, and which requests were deleted at the end of
-// their lifetime. For owners and TRE admins.
+// their lifetime. For owners and TRE admins. The trail tells of the export
+// itself too.
 func (s *Service) WorkspaceAudit(ctx context.Context, who Identity, workspace string) (Trail, error) {
-	settings, err := s.Settings(ctx, who, workspace)
-	if err != nil {
-		return Trail{}, err
-	}
 	if !who.isAdmin() {
 		if _, _, err := s.enter(ctx, who, workspace, RoleOwner); err != nil {
 			return Trail{}, err
 		}
 	}
+	settings, err := s.readsWorkspace(ctx, recordAudit, who, workspace)
+	if err != nil {
+		return Trail{}, err
+	}
 	records, err := allRecords(func(after int) ([]Record, error) { return s.Store.SettingsRecords(ctx, workspace, after, MaxPage) })
 	if err != nil {
 		return Trail{}, answer(fmt.Errorf("audit of %s: %w", workspace, err), sentenceNoSettings)
 	}
-	return verified(records, settings.RecordSeq, settings.RecordHash), nil
+	return s.verified(ctx, Chain(workspace, ""), records, settings.RecordSeq, settings.RecordHash), nil
 }
 
-// verified is a trail with whether its chain holds. seq and head are what is known of it elsewhere.
-func verified(records []Record, seq int, head string) Trail {
+// verified is a trail with whether its chain holds, which is reported where it does not. seq and head are what is known of
+// it elsewhere.
+func (s *Service) verified(ctx context.Context, chain string, records []Record, seq int, head string) Trail {
 	trail := Trail{Records: append([]Record{}, records...)}
-	lastSeq, lastHead, err := VerifyChain(records, 0, "")
+	lastSeq, lastHead, err := VerifyTrail(chain, records)
 	switch {
 	case err != nil:
 		trail.Problem = err.Error()
@@ -289,6 +297,9 @@ func verified(records []Record, seq int, head string) Trail {
 		trail.Problem = fmt.Sprintf("%d records are known of; the trail has %d", seq, lastSeq)
 	default:
 		trail.Intact = true
+	}
+	if !trail.Intact {
+		s.report(ctx, fmt.Errorf("trail %s: %w: %s", chain, ErrBroken, trail.Problem))
 	}
 	return trail
 }

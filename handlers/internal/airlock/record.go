@@ -6,26 +6,66 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"airlock/statemachine"
 )
 
 // Record is one entry of an audit trail. Records form a chain: each holds the hash of the one before it and of itself,
 // so that a change, a removal or a reordering is found by anybody who has the trail. Records are never changed.
+//
+// The canonical encoding of a record, which is hashed and which an export as JSON Lines shows, is one JSON object without
+// white space: the members in the order of the fields here, members that may be omitted left out where they are empty or
+// zero, times in UTC as RFC 3339 with as many digits of a second as it takes, "<", ">", "&", U+2028 and U+2029 in strings
+// written as \u escapes, and all other characters as encoding/json writes them. The hash is the SHA-256 of that encoding
+// with "hash":"" at its end, in hex. A field that is added later may be omitted, so that older records stay as they are.
 type Record struct {
-	Seq      int       `json:"seq"` // from 1, without gaps
+	Seq      int       `json:"seq"`             // from 1, without gaps
+	Chain    string    `json:"chain,omitempty"` // the trail that it belongs to, as Chain makes it
 	When     time.Time `json:"when"`
 	Who      string    `json:"who"` // object id; "system" for the system itself
 	Name     string    `json:"name,omitempty"`
-	What     string    `json:"what"`              // an event of the state machine, or link, settings
+	What     string    `json:"what"`              // an event of the state machine, an occasion to remind people, or one of those below
 	Subject  string    `json:"subject,omitempty"` // id of the request that it is about, in the trail of a workspace
+	Last     int       `json:"last,omitempty"`    // of a trail that was deleted with its request: the number of its last record, whose hash is the digest
 	From     string    `json:"from,omitempty"`
 	To       string    `json:"to,omitempty"`
 	Round    int       `json:"round,omitempty"`
+	Policy   int       `json:"policy,omitempty"` // version of the review policy that applied
 	Text     string    `json:"text,omitempty"`   // explanation, reason or detail
 	Digest   string    `json:"digest,omitempty"` // SHA-256 of what the record is about, in hex
 	Source   string    `json:"source,omitempty"` // IP address
 	Trace    string    `json:"trace,omitempty"`  // correlation id
 	Previous string    `json:"previous,omitempty"`
 	Hash     string    `json:"hash"`
+}
+
+// What a record tells of that no event of the state machine is.
+const (
+	recordSettings = "settings" // settings were changed
+	recordLink     = "link"     // a link was given out
+	recordFiles    = "files"    // files were listed
+	recordAudit    = "audit"    // a trail was exported
+	RecordForget   = string(statemachine.EventForget)
+)
+
+// Chain names a trail: that of a request, or without one that of the workspace itself.
+func Chain(workspace, request string) string {
+	if request == "" {
+		return workspace
+	}
+	return workspace + "/" + request
+}
+
+// chained returns the record as the next one of the request's trail.
+func (r Request) chained(rec Record) Record {
+	rec.Chain = Chain(r.WorkspaceID, r.ID)
+	return rec.Seal(r.RecordSeq, r.RecordHash)
+}
+
+// chained returns the record as the next one of the workspace's trail.
+func (s Settings) chained(rec Record) Record {
+	rec.Chain = Chain(s.WorkspaceID, "")
+	return rec.Seal(s.RecordSeq, s.RecordHash)
 }
 
 // systemActor is how the system itself stands in records.
@@ -65,6 +105,16 @@ func VerifyChain(records []Record, seq int, head string) (int, string, error) {
 		seq, head = r.Seq, r.Hash
 	}
 	return seq, head, nil
+}
+
+// VerifyTrail checks a whole trail, of which every record must say that it belongs to it. It returns the head.
+func VerifyTrail(chain string, records []Record) (int, string, error) {
+	for _, r := range records {
+		if r.Chain != chain {
+			return 0, "", fmt.Errorf("record %d: is of another trail", r.Seq)
+		}
+	}
+	return VerifyChain(records, 0, "")
 }
 
 // Digest is the SHA-256 over a manifest: what reviewers decide about. It covers names, sizes and sealed ETags.

@@ -44,10 +44,10 @@ func (l *look) remind(ctx context.Context) (done bool, err error) {
 	if !ok || now.Before(at) {
 		return false, nil
 	}
-	record := Record{
+	record := l.before.chained(Record{
 		When: now, Who: systemActor, What: string(o), From: string(l.after.Status), To: string(l.after.Status), Round: l.after.Round,
 		Text: fmt.Sprintf("waiting since %s", l.after.StatusSince.UTC().Format(time.RFC3339)),
-	}.Seal(l.before.RecordSeq, l.before.RecordHash)
+	})
 	c := Commit{Before: l.before, After: l.after, Record: &record}
 	c.After.Version++
 	c.After.RecordSeq, c.After.RecordHash = record.Seq, record.Hash

@@ -137,9 +137,6 @@ func (s *Service) find(ctx context.Context, workspace, id string) (Request, erro
 	return r, err
 }
 
-// recordForget is what stands in the trail of a workspace for a request that was deleted.
-const recordForget = string(statemachine.EventForget)
-
 // forget deletes the request with all its records, after what is deleted was written into the trail of the workspace,
 // where it stays.
 func (l *look) forget(ctx context.Context) (outcome, error) {
@@ -166,7 +163,7 @@ func (l *look) inLedger(ctx context.Context) (bool, error) {
 			return false, fmt.Errorf("forget: %w", err)
 		}
 		for _, rec := range records {
-			if rec.What == recordForget && rec.Subject == l.before.ID {
+			if rec.What == RecordForget && rec.Subject == l.before.ID {
 				return true, nil
 			}
 			after = rec.Seq
@@ -184,11 +181,11 @@ func (l *look) enterLedger(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("forget: %w", err)
 	}
-	record := Record{
-		When: l.s.Now(), Who: systemActor, What: recordForget, Subject: r.ID, Digest: settings.digest(),
-		Text: fmt.Sprintf("%s request, %s on %s, with %s, deleted with its %d records, which end in %s. They were kept as long as they have to be.",
-			r.Type, r.Status, r.StatusSince.UTC().Format(time.RFC3339), r.contents(), r.RecordSeq, r.RecordHash),
-	}.Seal(settings.RecordSeq, settings.RecordHash)
+	record := settings.chained(Record{
+		When: l.s.Now(), Who: systemActor, What: RecordForget, Subject: r.ID, Last: r.RecordSeq, Digest: r.RecordHash,
+		Text: fmt.Sprintf("%s request, %s on %s, with %s, deleted with its %d records, which were kept as long as they have to be.",
+			r.Type, r.Status, r.StatusSince.UTC().Format(time.RFC3339), r.contents(), r.RecordSeq),
+	})
 	settings.RecordSeq, settings.RecordHash = record.Seq, record.Hash
 	stored, err := l.s.Store.PutSettings(ctx, settings, record)
 	if err != nil {

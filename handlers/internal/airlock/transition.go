@@ -53,6 +53,7 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	if record.Who == "" {
 		record.Who, record.Name = systemActor, ""
 	}
+	record.Chain = Chain(base.WorkspaceID, base.ID)
 	record = record.Seal(before.RecordSeq, before.RecordHash)
 	after.RecordSeq, after.RecordHash = record.Seq, record.Hash
 	commit := Commit{Before: before, After: after, Record: &record}
@@ -162,6 +163,9 @@ func (s *Service) commit(ctx context.Context, c Commit) (Request, error) {
 	write := s.Store.Commit
 	if c.Before.ID == "" {
 		write = s.Store.Create
+	}
+	if c.Record != nil && c.Record.Chain != Chain(c.After.WorkspaceID, c.After.ID) {
+		return Request{}, fmt.Errorf("commit %s: a record of the trail %q", c.After.ID, c.Record.Chain)
 	}
 	c.After.Stamp = s.NewTrace()
 	if c.Manifest != nil && c.Manifest.Round == c.After.Round {

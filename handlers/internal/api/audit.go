@@ -76,13 +76,13 @@ const (
 func (s *server) addAudit() {
 	add(s, operation{
 		id: "getFiles", method: http.MethodGet, path: requestPath + "/files", tag: "Evidence", summary: "List a request's files with their verdicts",
-		about: "For everybody with a role in the workspace.",
+		about: "For everybody with a role in the workspace. The audit trail tells of it.",
 	}, s.files)
 	registry := s.api.OpenAPI().Components.Schemas
 	add(s, operation{
 		id: "getAudit", method: http.MethodGet, path: requestPath + "/audit", tag: "Evidence", summary: "Read a request's audit trail",
-		about: "For the requester, workspace owners, airlock managers and TRE admins. Records form a chain: each holds the SHA-256 of the one before and of itself. " +
-			"As JSON Lines each line is just what was hashed, but for its own hash, which was empty then. In CSV, cells that a spreadsheet would take for a formula begin with an apostrophe.",
+		about: "For the requester, workspace owners, airlock managers and TRE admins. That it was exported is a record of its own. Records form a chain: each holds the SHA-256 of the one before and of itself. " +
+			"As JSON Lines each line is just what was hashed, but for its own hash, which was empty then: `handler verify-audit` proves such a file without anything else. In CSV, cells that a spreadsheet would take for a formula begin with an apostrophe.",
 		content: trailContent(registry),
 	}, s.audit)
 	add(s, operation{
@@ -188,10 +188,10 @@ func auditLines(records []airlock.Record) ([]byte, error) {
 func auditCSV(records []airlock.Record) []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b) // writing into memory cannot fail
-	w.Write([]string{"seq", "when", "who", "name", "what", "subject", "from", "to", "round", "text", "digest", "source", "trace", "previous", "hash"})
+	w.Write([]string{"seq", "chain", "when", "who", "name", "what", "subject", "last", "from", "to", "round", "policy", "text", "digest", "source", "trace", "previous", "hash"})
 	for _, r := range records {
-		row := []string{strconv.Itoa(r.Seq), r.When.Format(time.RFC3339Nano), r.Who, r.Name, r.What, r.Subject, r.From, r.To,
-			strconv.Itoa(r.Round), r.Text, r.Digest, r.Source, r.Trace, r.Previous, r.Hash}
+		row := []string{strconv.Itoa(r.Seq), r.Chain, r.When.Format(time.RFC3339Nano), r.Who, r.Name, r.What, r.Subject, strconv.Itoa(r.Last), r.From, r.To,
+			strconv.Itoa(r.Round), strconv.Itoa(r.Policy), r.Text, r.Digest, r.Source, r.Trace, r.Previous, r.Hash}
 		for i := range row {
 			row[i] = harmless(row[i])
 		}

@@ -56,7 +56,7 @@ func TestAuditCSV(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(rows) != len(trail.Records)+1 || len(rows[0]) != 15 || rows[1][14] != trail.Records[0].Hash || rows[1][1] != "2024-03-01T12:00:00Z" {
+	if len(rows) != len(trail.Records)+1 || len(rows[0]) != 18 || rows[1][17] != trail.Records[0].Hash || rows[1][2] != "2024-03-01T12:00:00Z" {
 		t.Fatalf("%d rows: %v", len(rows), rows)
 	}
 	for i, row := range rows[1:] {
@@ -66,7 +66,7 @@ func TestAuditCSV(t *testing.T) {
 			}
 		}
 		want := strings.ReplaceAll(trail.Records[i].Text, "\r\n", "\n")
-		if got := strings.TrimPrefix(row[9], "'"); got != want {
+		if got := strings.TrimPrefix(row[12], "'"); got != want {
 			t.Errorf("row %d: %q, want %q", i, got, want)
 		}
 	}

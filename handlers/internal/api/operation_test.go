@@ -116,8 +116,8 @@ func someFiles() airlock.Listed {
 
 func aTrail() airlock.Trail {
 	at := time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC)
-	first := airlock.Record{When: at, Who: researcher.ID, Name: `=cmd|' /C calc'!A0`, What: "create", To: "draft", Text: "<T> & more\nlines", Source: "192.0.2.1", Trace: traceID}.Seal(0, "")
-	second := airlock.Record{When: at.Add(time.Second), Who: "system", What: "clear", From: "submitted", To: "in_review", Round: 1}.Seal(first.Seq, first.Hash)
+	first := airlock.Record{Chain: airlock.Chain(workspaceID, requestID), When: at, Who: researcher.ID, Name: `=cmd|' /C calc'!A0`, What: "create", To: "draft", Text: "<T> & more\nlines", Source: "192.0.2.1", Trace: traceID}.Seal(0, "")
+	second := airlock.Record{Chain: first.Chain, Policy: 3, When: at.Add(time.Second), Who: "system", What: "clear", From: "submitted", To: "in_review", Round: 1}.Seal(first.Seq, first.Hash)
 	return airlock.Trail{Records: []airlock.Record{first, second}, Intact: true}
 }
 

@@ -39,6 +39,7 @@ type Tools struct {
 type command struct {
 	name, use, does string
 	define          func(*flag.FlagSet) run
+	offline         bool // it needs no tools
 }
 
 // run does the work of a command and returns its exit code. The error is for standard error.
@@ -48,7 +49,9 @@ type run func(ctx context.Context, t Tools, args []string, out io.Writer) (code 
 func commands() []command {
 	return []command{
 		{"fsck", "fsck [-json] [-repair] [-workspace ID] [-grace DURATION]",
-			"check everything that is stored against what must always be true", defineFsck},
+			"check everything that is stored against what must always be true", defineFsck, false},
+		{"verify-audit", "verify-audit [-json] FILE...",
+			"prove audit trails that were exported as JSON Lines, with nothing but the files", defineVerify, true},
 	}
 }
 
@@ -78,7 +81,11 @@ func Run(ctx context.Context, args []string, connect func() (Tools, error), out,
 	case err != nil:
 		return Unclear // the flag package has said why
 	}
-	tools, err := connect()
+	var tools Tools
+	var err error
+	if !c.offline {
+		tools, err = connect()
+	}
 	code := Unclear
 	if err == nil {
 		code, err = do(ctx, tools, flags.Args(), out)

@@ -247,9 +247,8 @@ func (w *world) judgeRecords() {
 	}
 	for _, key := range slices.Sorted(maps.Keys(w.attempts)) {
 		a := w.attempts[key]
-		reads := a.action == "read" || a.action == "files" || a.action == "audit"
 		switch {
-		case a.answer == done && !reads && a.recorded == 0:
+		case a.answer == done && a.action != "read" && a.recorded == 0:
 			w.wrong("%s was told that %s of %s is done, and it is not recorded", a.who.ID, a.action, a.id)
 		case a.answer == refused && a.action != "link" && a.recorded > 0:
 			w.wrong("%s was refused %s of %s, and it is recorded", a.who.ID, a.action, a.id)

@@ -82,6 +82,10 @@ func may(s airlock.Settings, roles []airlock.Role, requester bool, action string
 		return (status == "draft" || status == "in_review") && manager && (!requester || s.SelfReview)
 	case "share": // one that the requester is shown too
 		return (status == "draft" || status == "in_review") && (mine || owner || manager && (!requester || s.SelfReview))
+	case "files":
+		return len(roles) > 0
+	case "audit":
+		return len(roles) > 0 && (requester || owner || manager || admin)
 	case "link":
 		return status == "draft" && (mine || owner) || status == "in_review" && (manager || owner) || status == "approved" && (mine || owner)
 	default:
