@@ -60,7 +60,8 @@ func problem(kind Kind, code, format string, args ...any) *Problem {
 const (
 	sentenceNoRequest     = "Airlock request does not exist"
 	sentenceNoSettings    = "Workspace does not exist"
-	sentenceWrongAudience = "Invalid token"
+	sentenceWrongAudience = "Invalid token: it is for another application. Sign in for this workspace's own app registration, or for the airlock's API where the workspace has none."
+	sentenceNotForAPI     = "Invalid token: it is for a workspace. Sign in for the airlock's API to see all workspaces."
 	sentenceIllegal       = "Airlock request status change was illegal"
 	sentenceDisabled      = "Airlock is not enabled in this workspace."
 	sentenceLinkRole      = "User is unauthorized to access airlock request files in its current status."

@@ -108,7 +108,7 @@ func compareBy(key SortKey, a, b Request) int {
 // be read, which is reported. An order that is asked for holds within each page.
 func (s *Service) Mine(ctx context.Context, who Identity, asReviewer bool, l Listing) (Views, error) {
 	if !who.ForAPI {
-		return Views{}, problem(Unauthenticated, "wrong_audience", sentenceWrongAudience)
+		return Views{}, problem(Unauthenticated, "wrong_audience", sentenceNotForAPI)
 	}
 	limit := l.Limit
 	if limit <= 0 || limit > MaxPage {

@@ -85,6 +85,7 @@ type Options struct {
 type Limits struct {
 	MaxBody     int64         // bytes of a body; beyond: 413
 	MaxSettings int64         // bytes of a workspace's settings; beyond: 413
+	MaxDiscard  int64         // bytes of a refused body that are read nevertheless, so that the client hears why
 	MaxHeader   int           // bytes of the request line and all headers; beyond: 431
 	MaxDepth    int           // objects and arrays inside each other in a body; beyond: 422
 	BodyTimeout time.Duration // for a body to arrive; beyond: 408
@@ -97,7 +98,7 @@ type Limits struct {
 // limit leaves room for a token with 200 groups, the most that Entra puts into one.
 func DefaultLimits() Limits {
 	return Limits{
-		MaxBody: 64 << 10, MaxSettings: 1 << 20, MaxHeader: 32 << 10, MaxDepth: 16,
+		MaxBody: 64 << 10, MaxSettings: 1 << 20, MaxDiscard: 16 << 20, MaxHeader: 32 << 10, MaxDepth: 16,
 		BodyTimeout: 5 * time.Second, Timeout: 30 * time.Second, RetryAfter: 5 * time.Second, HealthFor: 5 * time.Second,
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -62,5 +64,34 @@ func TestBodyDeadline(t *testing.T) {
 	}
 	if status, content := send(len(body) + 1); status != http.StatusRequestTimeout || !strings.Contains(content, "body_timeout") {
 		t.Errorf("a body that does not end: %d %s", status, content)
+	}
+}
+
+// TestRefusedBodiesAreHeardOf sends more than is taken through a proxy, as the host is one: who refuses must not hang up
+// on it.
+func TestRefusedBodiesAreHeardOf(t *testing.T) {
+	e := newEdge(t)
+	server := httptest.NewServer(http.HandlerFunc(e.server.serve))
+	t.Cleanup(server.Close)
+	target, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewServer(httputil.NewSingleHostReverseProxy(target))
+	t.Cleanup(proxy.Close)
+	for token, want := range map[string]int{"researcher": http.StatusRequestEntityTooLarge, "nobody's": http.StatusUnauthorized} {
+		r, err := http.NewRequestWithContext(t.Context(), "POST", proxy.URL+requests, strings.NewReader(`{"title":"`+strings.Repeat("x", 8<<20)+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		response, err := proxy.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("as %s: %s, want %d", token, response.Status, want)
+		}
 	}
 }

@@ -84,6 +84,17 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	if rec.status == 0 {
 		s.routes.ServeHTTP(rec, r)
 	}
+	if x.problem != nil && x.problem.Status != http.StatusRequestTimeout {
+		s.discard(rec, r)
+	}
+}
+
+// discard reads on what is still being sent of a refused body. If the connection broke instead, people would hear of a
+// broken gateway from the host, and not of the problem. Whether the rest comes makes no difference.
+func (s *server) discard(w http.ResponseWriter, r *http.Request) {
+	if http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Limits.BodyTimeout)) == nil {
+		_, _ = io.CopyN(io.Discard, r.Body, s.Limits.MaxDiscard)
+	}
 }
 
 // guard refuses what no operation should see. It answers cross-origin preflights itself.

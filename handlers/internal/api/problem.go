@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"airlock/handlers/internal/airlock"
 )
@@ -178,7 +179,7 @@ func (s *server) unidentified(err error) *problem {
 func refusedByHuma(m *huma.ErrorModel) *problem {
 	switch m.Status {
 	case http.StatusRequestEntityTooLarge:
-		return newProblem(m.Status, "too_large", "The body is too large.")
+		return newProblem(m.Status, "too_large", "The body is too large. Files do not go through the API: upload them with the request's link.")
 	case http.StatusRequestTimeout:
 		return newProblem(m.Status, "body_timeout", "The body did not arrive in time.")
 	case http.StatusInternalServerError:
@@ -190,7 +191,11 @@ func refusedByHuma(m *huma.ErrorModel) *problem {
 		for _, place := range []string{"body.", "query.", "path.", "header."} {
 			field = strings.TrimPrefix(field, place)
 		}
-		fields = append(fields, fieldProblem{field, e.Message})
+		message := e.Message
+		if message == validation.MsgExpectedMatchAtLeastOneSchema {
+			message = "expected " + boolMeaning // nothing else has several forms
+		}
+		fields = append(fields, fieldProblem{field, message})
 	}
 	if len(fields) == 0 {
 		fields = []fieldProblem{{"body", m.Detail}}
