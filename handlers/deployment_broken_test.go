@@ -28,6 +28,10 @@ var mistakes = map[string][]struct{ name, file, old, new, says string }{
 		{"another name", "modules/layout.json", "stalimrej{tre}", "stalimref{tre}", "stalimreftre1"},
 		{"a name too many", "modules/layout.json", `{ "account": "stalimex{tre}"`, `{ "account": "stalimother{tre}", "external": false, "scanned": false, "events": "all" },` + "\n" + `{ "account": "stalimex{tre}"`, "stalimothertre1"},
 	},
+	"operators find all dead letters": {
+		{"another queue", "modules/bus.bicep", "['airlock-blob-created', 'airlock-scan-result']", "['airlock-blob-created', 'airlock-scans']", `nobody looks for the dead letters of "airlock-scans"`},
+		{"another subscription", "modules/bus.bicep", "name: 'mail'", "name: 'post'", `"airlock-notifications/mail", where dead letters are looked for, is deployed nowhere`},
+	},
 	"every trigger is fed": {
 		{"another queue", "main.bicep", "AIRLOCK_STATUS_QUEUE: statusQueue", "AIRLOCK_STATUS_QUEUE: 'status'", `waits for the queue "status"`},
 		{"nothing calls it", "modules/scan.bicep", "/functions/ScanResult", "/functions/Scan", "nothing calls ScanResult"},

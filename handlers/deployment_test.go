@@ -84,6 +84,7 @@ func promises(t *testing.T) []promise {
 		{"every setting is given, and every one given is read", settingsAreGiven},
 		{"the program takes what it is given", settingsAreTaken},
 		{"the accounts of the layout are deployed", accountsAreDeployed},
+		{"operators find all dead letters", deadLettersAreFound},
 		{"every trigger is fed", func(t *testing.T, plans []infracheck.Plan) []string { return triggersAreFed(t, packages, plans) }},
 	}
 }
@@ -185,6 +186,36 @@ func settingsAreTaken(_ *testing.T, plans []infracheck.Plan) (found []string) {
 // deployed reports whether a plan has a resource whose id ends so.
 func deployed(p infracheck.Plan, end string) bool {
 	return slices.ContainsFunc(p.Deployment.Resources, func(r *bicep.Resource) bool { return strings.HasSuffix(r.ID, end) })
+}
+
+// deadLettersAreFound: the commands for operators look into every queue and subscription that is deployed.
+func deadLettersAreFound(_ *testing.T, plans []infracheck.Plan) (found []string) {
+	kept := regexp.MustCompile(`/(?:queues|topics)/([^/]+)(?:/subscriptions/([^/]+))?$`)
+	known := config.Config{StatusQueue: "airlock-status-changed", NotificationTopic: "airlock-notifications"}.DeadLetterQueues()
+	deployed := map[string]bool{}
+	for _, p := range plans {
+		for _, r := range p.Deployment.Resources {
+			parts := kept.FindStringSubmatch(r.ID)
+			switch {
+			case parts == nil || !strings.Contains(r.ID, "Microsoft.ServiceBus/namespaces/") || strings.Contains(r.ID, "/topics/") && parts[2] == "":
+			case parts[2] != "":
+				deployed[parts[1]+"/"+parts[2]] = true
+			default:
+				deployed[parts[1]] = true
+			}
+		}
+	}
+	for queue := range deployed {
+		if !slices.Contains(known, queue) {
+			found = append(found, fmt.Sprintf("nobody looks for the dead letters of %q", queue))
+		}
+	}
+	for _, queue := range known {
+		if !deployed[queue] {
+			found = append(found, fmt.Sprintf("%q, where dead letters are looked for, is deployed nowhere", queue))
+		}
+	}
+	return found
 }
 
 // accountsAreDeployed: every account in which the program looks for files is deployed, and no other, by the right template.

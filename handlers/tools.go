@@ -34,6 +34,6 @@ func newTools(ctx context.Context, lookup func(string) (string, bool)) (operator
 		Checker: airlock.Checker{
 			Store: outside.store, Zones: outside.zones, TRE: cfg.TREID, Layout: layoutOf(cfg), Containers: outside.zones,
 		},
-		Queue: outside.bus, Now: time.Now,
+		Queue: outside.bus, DeadLetters: outside.bus.DeadLetters(cfg.DeadLetterQueues()...), Now: time.Now,
 	}, nil
 }

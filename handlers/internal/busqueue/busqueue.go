@@ -3,7 +3,8 @@
 //
 // It promises one send for each call, on connections that are kept and repaired; that every call ends, whatever the
 // namespace does; that a message is the same each time it is sent, with the same id, so that duplicate detection finds
-// it; and that no notice is too large to send. It never receives, and never puts a secret or an address into an error.
+// it; and that no notice is too large to send. It receives dead letters only, for operators, and never puts a secret or an
+// address into an error.
 package busqueue
 
 import (

@@ -1,7 +1,8 @@
 package busqueue
 
-// EncodeNotice and Plain let tests look at what is made, without a broker.
+// These let tests look at what is made, without a broker.
 var (
+	AgainID      = againID
 	EncodeNotice = encodeNotice
 	Plain        = plain
 )

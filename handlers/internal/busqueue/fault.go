@@ -27,6 +27,13 @@ func describe(err error) (said string, final bool) {
 	}
 }
 
+// isMissing reports whether there is no such entity.
+func isMissing(err error) bool {
+	var coded *azservicebus.Error
+	var remote *amqp.Error
+	return errors.As(err, &coded) && coded.Code == azservicebus.CodeNotFound || errors.As(err, &remote) && remote.Condition == amqp.ErrCondNotFound
+}
+
 // isFinal reports whether an error of the protocol is about what was asked, not about the moment.
 func isFinal(c amqp.ErrCond) bool {
 	switch c {

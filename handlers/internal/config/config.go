@@ -104,6 +104,12 @@ type Config struct {
 	LogLevel string `env:"AIRLOCK_LOG_LEVEL" envDefault:"info"`
 }
 
+// DeadLetterQueues names where messages of a deployment can be given up on, a subscription as topic/subscription: the queue of
+// nudges, the queues of events where they come through queues, and the notices to be mailed, where there is a notifier.
+func (c Config) DeadLetterQueues() []string {
+	return []string{c.StatusQueue, "airlock-blob-created", "airlock-scan-result", c.NotificationTopic + "/mail"}
+}
+
 // longestRetention is as long as a time in the table can be ahead.
 const longestRetention = 100 * 365 * 24 * time.Hour
 

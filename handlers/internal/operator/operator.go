@@ -30,9 +30,10 @@ const (
 
 // Tools is what commands work with.
 type Tools struct {
-	Checker airlock.Checker
-	Queue   airlock.Queue
-	Now     func() time.Time
+	Checker     airlock.Checker
+	Queue       airlock.Queue
+	DeadLetters airlock.DeadLetters
+	Now         func() time.Time
 }
 
 // command is one of the commands. Its flags are defined before it runs.
@@ -50,6 +51,8 @@ func commands() []command {
 	return []command{
 		{"fsck", "fsck [-json] [-repair] [-workspace ID] [-grace DURATION]",
 			"check everything that is stored against what must always be true", defineFsck, false},
+		{"deadletters", "deadletters list|replay [-queue NAME] [-id MESSAGE] [-all] [-json]",
+			"list the messages that were given up on, or send them again", defineDeadLetters, false},
 		{"verify-audit", "verify-audit [-json] FILE...",
 			"prove audit trails that were exported as JSON Lines, with nothing but the files", defineVerify, true},
 	}
@@ -75,7 +78,8 @@ func Run(ctx context.Context, args []string, connect func() (Tools, error), out,
 		flags.PrintDefaults()
 	}
 	do := c.define(flags)
-	switch err := flags.Parse(args[1:]); {
+	verbs, rest := words(args[1:])
+	switch err := flags.Parse(rest); {
 	case errors.Is(err, flag.ErrHelp):
 		return Well
 	case err != nil:
@@ -88,12 +92,21 @@ func Run(ctx context.Context, args []string, connect func() (Tools, error), out,
 	}
 	code := Unclear
 	if err == nil {
-		code, err = do(ctx, tools, flags.Args(), out)
+		code, err = do(ctx, tools, append(verbs, flags.Args()...), out)
 	}
 	if err != nil {
 		fmt.Fprintf(problems, "handler %s: %s\n", c.name, strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	}
 	return code
+}
+
+// words splits off what stands before the first flag.
+func words(args []string) (words, rest []string) {
+	n := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") })
+	if n < 0 {
+		n = len(args)
+	}
+	return slices.Clone(args[:n]), args[n:]
 }
 
 // encode writes a value as JSON on lines of its own.
