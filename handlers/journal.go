@@ -41,6 +41,17 @@ func (j *journal) problem(_ context.Context, err error) {
 	j.log.Warn().Err(err).Msg("problem")
 }
 
+// observed notes something that is counted or timed. Alerts look for its name.
+func (j *journal) observed(_ context.Context, o airlock.Observation) {
+	e := j.log.Info().Float64("seconds", o.Took.Seconds())
+	if o.What == airlock.ObservedSweep {
+		e.Int("workspaces", o.Swept.Workspaces).Int("due", o.Swept.Due).Int("left", o.Swept.Left).Float64("oldest_s", o.Swept.Late.Seconds()).Msg(string(o.What))
+		return
+	}
+	e.Str("workspace", o.Workspace).Str("request", o.Request).Str("status", string(o.Status)).Str("task", string(o.Task)).Int("files", o.Files).Int64("bytes", o.Bytes).
+		Msg(string(o.What))
+}
+
 // invocation notes one call of a trigger.
 func (j *journal) invocation(r customhandler.Report) {
 	e := j.log.Info()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"airlock/handlers/internal/airlock"
 	"airlock/handlers/internal/api"
 	"airlock/handlers/internal/busqueue"
 	"airlock/handlers/internal/config"
@@ -86,6 +87,7 @@ func wire(cfg config.Config, logs *journal) (server *customhandler.Server, adopt
 		return nil, nil, err
 	}
 	service := newService(cfg, outside, logs)
+	service.Probes = []airlock.Probe{{Name: "topic", Ask: outside.bus.PingTopic}, {Name: "issuer", Ask: verifier.Check}}
 	trace := func() string { return uuid.NewString() }
 	server, err = customhandler.New(customhandler.Options{
 		Functions: trigger.New(service, busqueue.Decode),

@@ -50,18 +50,18 @@ var rules = [
     enabled: codeDeployed
     window: 'PT15M'
     every: 'PT5M'
-    query: 'AppRequests | where Name == "Sweep" and Success | summarize found = count()'
+    query: '${lines} | where line.message == "sweep succeeded" | summarize found = count()'
     operator: 'LessThan'
     threshold: 1
   }
   {
     playbook: 'oldest-owed-work'
-    says: 'Work for a request has been failing for more than an hour.'
+    says: 'Work for a request has been failing for more than an hour, or the sweeps are half an hour behind.'
     severity: 2
     enabled: codeDeployed
     window: 'PT2H'
     every: 'PT15M'
-    query: '${lines} | where line.message == "problem" | extend request = extract("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", 0, tostring(line.error)) | where isnotempty(request) | summarize first = min(TimeGenerated), last = max(TimeGenerated) by request | where last - first > 1h and last > ago(20m) | summarize found = count()'
+    query: 'union (${lines} | where line.message == "problem" | extend request = extract("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", 0, tostring(line.error)) | where isnotempty(request) | summarize first = min(TimeGenerated), last = max(TimeGenerated) by request | where last - first > 1h and last > ago(20m) | project request), (${lines} | where TimeGenerated > ago(20m) and line.message == "sweep succeeded" and toreal(line.oldest_s) > 1800 | project request = "sweep") | summarize found = count()'
     operator: 'GreaterThan'
     threshold: 0
   }
@@ -95,7 +95,7 @@ var rules = [
     window: 'PT1H'
     every: 'PT15M'
     // 404, 409 and 412 are how storage says that a file has changed, is there already or is being deleted: part of the work.
-    query: 'union (StorageBlobLogs | where OperationName == "CopyBlob" and toint(StatusCode) >= 400 and toint(StatusCode) !in (404, 409, 412) | project TimeGenerated), (${lines} | where line.message == "problem" and tostring(line.error) has_any ("gives up", "the copy failed too often") | project TimeGenerated) | summarize found = count()'
+    query: 'union (StorageBlobLogs | where OperationName == "CopyBlob" and toint(StatusCode) >= 400 and toint(StatusCode) !in (404, 409, 412) | project TimeGenerated), (${lines} | where line.message == "request failed" and tostring(line.task) != "gates" | project TimeGenerated) | summarize found = count()'
     operator: 'GreaterThan'
     threshold: 0
   }

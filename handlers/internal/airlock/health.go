@@ -2,6 +2,7 @@ package airlock
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -9,12 +10,15 @@ import (
 // healthTime bounds each check.
 const healthTime = 3 * time.Second
 
+// Probe asks one dependency whether it answers.
+type Probe struct {
+	Name string
+	Ask  func(context.Context) error
+}
+
 // Health asks every dependency whether it answers, all at once and each with a deadline.
 func (s *Service) Health(ctx context.Context) []Check {
-	probes := []struct {
-		name string
-		ping func(context.Context) error
-	}{{"store", s.Store.Ping}, {"zones", s.Zones.Ping}, {"queue", s.Queue.Ping}}
+	probes := slices.Concat([]Probe{{"store", s.Store.Ping}, {"zones", s.Zones.Ping}, {"queue", s.Queue.Ping}}, s.Probes)
 	checks := make([]Check, len(probes))
 	var group sync.WaitGroup
 	for i, p := range probes {
@@ -22,8 +26,8 @@ func (s *Service) Health(ctx context.Context) []Check {
 			ctx, cancel := context.WithTimeout(ctx, healthTime)
 			defer cancel()
 			start := s.Now()
-			err := p.ping(ctx)
-			checks[i] = Check{Name: p.name, Took: s.Now().Sub(start)}
+			err := p.Ask(ctx)
+			checks[i] = Check{Name: p.Name, Took: s.Now().Sub(start)}
 			if err != nil {
 				checks[i].Problem = "it does not answer"
 				s.report(ctx, err)

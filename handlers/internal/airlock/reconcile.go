@@ -201,8 +201,13 @@ func (l *look) fire(ctx context.Context, out outcome) error {
 	if l.manifest != nil {
 		digest, l.after.Files = l.manifest.Digest(), summary(l.manifest.Files)
 	}
+	left := l.after // with what was found out in this pass
 	c := l.s.applied(l.before, l.after, *t, system(), l.settings, out.text, digest)
-	return l.store(ctx, c)
+	if err := l.store(ctx, c); err != nil {
+		return err
+	}
+	l.s.observeMoved(ctx, left, out.event)
+	return nil
 }
 
 // store commits, and goes on from what is stored then.

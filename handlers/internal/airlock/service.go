@@ -32,7 +32,9 @@ type Service struct {
 	NewTrace func() string  // correlation ids: UUID
 	Spread   func() float64 // 0 to 1, to spread retries
 
-	Report func(context.Context, error) // errors that did not fail what was asked; may be nil
+	Report  func(context.Context, error)       // errors that did not fail what was asked; may be nil
+	Observe func(context.Context, Observation) // what is counted and timed; may be nil
+	Probes  []Probe                            // what Health asks beside the ports
 
 	Timing       Timing
 	SweepWorkers int  // how many requests a sweep looks at at the same time; 0: a few; 1: one after the other, in the caller's goroutine

@@ -16,7 +16,7 @@ type Swept struct {
 	Due        int           // requests that had something due
 	Failed     int           // of these, how many could not even be postponed
 	Left       int           // of these, how many there was no time for
-	Late       time.Duration // how long the first of them had been due
+	Late       time.Duration // how long that which was due the longest had been due
 }
 
 // The bounds of one sweep. What does not fit is due again in the next.
@@ -34,6 +34,7 @@ const (
 func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 	var swept Swept
 	var errs []error
+	began := s.Now()
 	workspaces, err := s.sweepOrder(ctx)
 	if err != nil {
 		return swept, fmt.Errorf("sweep: %w", err)
@@ -59,6 +60,7 @@ func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 	if err := errors.Join(errs...); err != nil {
 		return swept, fmt.Errorf("sweep: %w", err)
 	}
+	s.observe(ctx, Observation{What: ObservedSweep, Took: s.Now().Sub(began), Swept: swept})
 	return swept, nil
 }
 

@@ -186,17 +186,15 @@ func (b *Bus) Announce(ctx context.Context, n airlock.Notice) error {
 	return b.within(ctx, "announce "+n.ID, func(ctx context.Context) error { return b.topic.SendMessage(ctx, m, nil) })
 }
 
-// Ping implements airlock.Queue. It opens a link to the queue and one to the topic, and closes them: that takes the
-// network, the namespace, the entities and the right to send, and leaves no message.
+// Ping implements airlock.Queue. It opens a link to the queue and closes it: that takes the network, the namespace, the
+// queue and the right to send, and leaves no message.
 func (b *Bus) Ping(ctx context.Context) error {
-	return b.within(ctx, "ping", func(ctx context.Context) error {
-		for _, entity := range []string{b.options.Queue, b.options.Topic} {
-			if err := b.attach(ctx, entity); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return b.within(ctx, "ping the queue", func(ctx context.Context) error { return b.attach(ctx, b.options.Queue) })
+}
+
+// PingTopic is Ping for the topic.
+func (b *Bus) PingTopic(ctx context.Context) error {
+	return b.within(ctx, "ping the topic", func(ctx context.Context) error { return b.attach(ctx, b.options.Topic) })
 }
 
 func (b *Bus) attach(ctx context.Context, entity string) error {

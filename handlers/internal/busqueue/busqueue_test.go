@@ -196,7 +196,7 @@ func TestAnnounceTheLargest(t *testing.T) {
 func TestPing(t *testing.T) {
 	b := start(t)
 	for range 2 {
-		if err := b.Ping(t.Context()); err != nil {
+		if err := errors.Join(b.Ping(t.Context()), b.PingTopic(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 	}

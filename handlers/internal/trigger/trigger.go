@@ -190,5 +190,5 @@ func swept(ctx context.Context, inv customhandler.Invocation, s Service) (string
 		return "", fmt.Errorf("%w: %w", errUndecodable, err)
 	}
 	swept, err := s.Sweep(ctx)
-	return fmt.Sprintf("workspaces %d, due %d, failed %d", swept.Workspaces, swept.Due, swept.Failed), err
+	return fmt.Sprintf("workspaces %d, due %d, failed %d, left %d, late %s", swept.Workspaces, swept.Due, swept.Failed, swept.Left, swept.Late), err
 }

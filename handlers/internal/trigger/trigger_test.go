@@ -103,11 +103,11 @@ func TestTriggersHandOver(t *testing.T) {
 			"scanned stalimip1 " + container + " a b/c.csv 0x8D No threats found", "verdict"},
 		{"another event of storage", functions.BlobCreated, object(`{"eventType":"Microsoft.Storage.BlobDeleted"}`), "", "another event type"},
 		{"another event, by Service Bus", functions.ScanResult, binary("event", created), "", "another event type"},
-		{"a tick", functions.Sweep, `{"timer":{"IsPastDue":false}}`, "sweep", "workspaces 3, due 2, failed 0"},
+		{"a tick", functions.Sweep, `{"timer":{"IsPastDue":false}}`, "sweep", "workspaces 3, due 2, failed 0, left 1, late 5m0s"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			d := &domain{heard: airlock.HeardVerdict, swept: airlock.Swept{Workspaces: 3, Due: 2}}
+			d := &domain{heard: airlock.HeardVerdict, swept: airlock.Swept{Workspaces: 3, Due: 2, Left: 1, Late: 5 * time.Minute}}
 			status, report := invoke(t, d, test.function, test.data)
 			if status != http.StatusOK || report.Err != nil {
 				t.Fatalf("status %d, %v; the host has to forget this", status, report.Err)
