@@ -19,6 +19,7 @@ type told struct {
 	notices  []string  // every notice that was due
 	onHold   bool
 	purged   time.Time // zero: the data is kept
+	taken    bool      // from another system, which decided about it
 
 	// Of the present round.
 	submitted time.Time
@@ -50,6 +51,10 @@ func (k *check) replay() {
 		}
 		if rec.Round != k.trail.round {
 			k.broken(RuleReplay, "record %d is of round %d in round %d", rec.Seq, rec.Round, k.trail.round)
+		}
+		if rec.What == recordTakeOver {
+			k.takenOver(rec)
+			continue
 		}
 		if rec.To == rec.From && k.aside(rec) {
 			continue
@@ -197,6 +202,9 @@ func (k *check) approvals() {
 		return
 	}
 	at := k.trail
+	if at.taken {
+		return
+	}
 	if !at.cleared || at.approved.IsZero() {
 		k.broken(RuleQuorum, "it is %s and was never approved in round %d", k.r.Status, k.r.Round)
 		return

@@ -41,10 +41,11 @@ type Record struct {
 
 // What a record tells of that no event of the state machine is.
 const (
-	recordSettings = "settings" // settings were changed
-	recordLink     = "link"     // a link was given out
-	recordFiles    = "files"    // files were listed
-	recordAudit    = "audit"    // a trail was exported
+	recordSettings = "settings"  // settings were changed
+	recordLink     = "link"      // a link was given out
+	recordFiles    = "files"     // files were listed
+	recordAudit    = "audit"     // a trail was exported
+	recordTakeOver = "take_over" // another system has brought it to its end
 	RecordForget   = string(statemachine.EventForget)
 )
 

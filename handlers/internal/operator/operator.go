@@ -2,7 +2,7 @@
 //
 // It promises that a command only looks unless a flag or its name says otherwise, that what it finds is on standard output
 // (as one JSON object with -json) and what went wrong on standard error, and that its exit code tells which of both it
-// was. It changes no request itself: it asks the running program to look.
+// was. It changes no request itself: it asks the running program to look, or adds what happened elsewhere.
 //
 // It never prints a link, a token or a file's name.
 package operator
@@ -55,6 +55,8 @@ func commands() []command {
 			"list the messages that were given up on, or send them again", defineDeadLetters, false},
 		{"verify-audit", "verify-audit [-json] FILE...",
 			"prove audit trails that were exported as JSON Lines, with nothing but the files", defineVerify, true},
+		{"import-azuretre", "import-azuretre [-dry-run] [-json] FILE",
+			"take the finished requests of AzureTRE over as history, from its Cosmos DB's JSON", defineImportAzureTRE, false},
 	}
 }
 
