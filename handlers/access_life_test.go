@@ -25,6 +25,13 @@ func (l *life) as(id string) airlock.Identity {
 	return airlock.Identity{Person: airlock.Person{ID: id, Name: "N", Email: "n@example.org", Audience: apiAudience}, ForAPI: true}
 }
 
+// admin is a TRE admin.
+func (l *life) admin() airlock.Identity {
+	who := l.as(keeperID)
+	who.Roles = []airlock.Role{airlock.RoleAdmin}
+	return who
+}
+
 // crew are the members while the requests come to their statuses.
 func crew() []airlock.Member {
 	return []airlock.Member{{ID: requesterID, Roles: []airlock.Role{airlock.RoleResearcher}}, {ID: keeperID, Roles: []airlock.Role{airlock.RoleManager}}}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"airlock/statemachine"
 )
@@ -47,16 +46,10 @@ func (s *Service) Create(ctx context.Context, who Identity, workspace string, in
 }
 
 func (in NewRequest) check() error {
-	switch {
-	case !slices.Contains(Directions(), in.Type):
+	if !slices.Contains(Directions(), in.Type) {
 		return problem(Invalid, "type", "The type must be import or export.")
-	case utf8.RuneCountInString(in.Title) > MaxText:
-		return problem(Invalid, "title", "The title has more than %d characters.", MaxText)
-	case utf8.RuneCountInString(in.Justification) > MaxText:
-		return problem(Invalid, "businessJustification", "The business justification has more than %d characters.", MaxText)
-	default:
-		return nil
 	}
+	return errors.Join(checkText("title", in.Title), checkText("businessJustification", in.Justification))
 }
 
 // action is one thing that a person does with a request.
@@ -91,7 +84,7 @@ func (s *Service) Retry(ctx context.Context, who Identity, workspace, id string)
 
 // Review gives one reviewer's decision.
 func (s *Service) Review(ctx context.Context, who Identity, workspace, id string, in NewReview) (View, error) {
-	if err := checkText("decisionExplanation", in.Explanation); err != nil {
+	if err := checkMarkdown("decisionExplanation", in.Explanation); err != nil {
 		return View{}, err
 	}
 	given := []statemachine.Decision{statemachine.DecisionApproved, statemachine.DecisionRejected, statemachine.DecisionChangesRequested}
@@ -110,7 +103,7 @@ func (s *Service) Review(ctx context.Context, who Identity, workspace, id string
 
 // Revoke takes an approval back and puts the files aside, so that every link to them dies.
 func (s *Service) Revoke(ctx context.Context, who Identity, workspace, id, reason string) (View, error) {
-	if err := checkText("reason", reason); err != nil {
+	if err := checkMarkdown("reason", reason); err != nil {
 		return View{}, err
 	}
 	return s.act(ctx, action{
@@ -123,13 +116,6 @@ func (s *Service) Revoke(ctx context.Context, who Identity, workspace, id, reaso
 
 func (s *Service) review(c Commit, actor Actor, d statemachine.Decision, text string) Review {
 	return Review{ID: s.NewID(), Round: c.Before.Round, Reviewer: actor.Person, When: c.After.UpdatedWhen, Decision: d, Explanation: text}
-}
-
-func checkText(field, text string) error {
-	if utf8.RuneCountInString(text) > MaxText {
-		return problem(Invalid, field, "The %s has more than %d characters.", field, MaxText)
-	}
-	return nil
 }
 
 // act reads the request, asks the rules, commits and nudges; it starts again when somebody else was faster.

@@ -104,7 +104,7 @@ func (in NewComment) check() error {
 	case !slices.Contains(given, in.Visibility):
 		return problem(Invalid, "visibility", "The visibility must be private or shared.")
 	default:
-		return checkText("text", in.Text)
+		return checkMarkdown("text", in.Text)
 	}
 }
 

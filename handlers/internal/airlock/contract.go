@@ -9,8 +9,8 @@ import (
 // NewRequest is what somebody brings to make a request.
 type NewRequest struct {
 	Type          Direction
-	Title         string // at most MaxText characters
-	Justification string // at most MaxText characters
+	Title         string // plain text, at most MaxText characters
+	Justification string // the same
 }
 
 // MaxText is how many characters a title, a justification or an explanation may have.
@@ -19,7 +19,7 @@ const MaxText = 4000
 // NewReview is what a reviewer says.
 type NewReview struct {
 	Decision    statemachine.Decision // approved, rejected or changes_requested
-	Explanation string                // at most MaxText characters; needed with changes_requested
+	Explanation string                // Markdown, at most MaxText characters; needed with changes_requested
 }
 
 // Listing asks for a page of a workspace's requests in the terms of the API.

@@ -122,7 +122,7 @@ func (s *Service) Lift(ctx context.Context, who Identity, workspace, id, reason 
 }
 
 func (s *Service) actWithReason(ctx context.Context, a statemachine.Action, who Identity, workspace, id, reason string) (View, error) {
-	if err := checkText("reason", reason); err != nil {
+	if err := checkMarkdown("reason", reason); err != nil {
 		return View{}, err
 	}
 	return s.act(ctx, action{who: who, workspace: workspace, id: id, action: a, text: reason})

@@ -18,7 +18,7 @@ type reviewInput struct {
 		_           struct{}  `additionalProperties:"true"`
 		Approval    *lenient  `json:"approval,omitempty" nullable:"false" doc:"AzureTRE's form: true approves, false rejects."`
 		Decision    *decision `json:"decision,omitempty" doc:"Instead of approval. changes_requested gives the request back to its requester and needs an explanation."`
-		Explanation *text     `json:"decisionExplanation,omitempty" doc:"Why. With approval, one is made up where it is missing, as AzureTRE does."`
+		Explanation *text     `json:"decisionExplanation,omitempty" doc:"Why, in Markdown. With approval, one is made up where it is missing, as AzureTRE does."`
 	} `nameHint:"NewReview"`
 }
 
@@ -27,7 +27,7 @@ type reasonInput struct {
 	Request   id `path:"airlock_request_id" doc:"The request."`
 	Body      struct {
 		_      struct{} `additionalProperties:"true"`
-		Reason text     `json:"reason" doc:"Why."`
+		Reason text     `json:"reason" doc:"Why, in Markdown."`
 	} `nameHint:"Reason"`
 }
 

@@ -17,7 +17,7 @@ type commentInput struct {
 	Request   id `path:"airlock_request_id" doc:"The request."`
 	Body      struct {
 		_          struct{}   `additionalProperties:"true"`
-		Text       text       `json:"text" minLength:"1" doc:"Markdown."`
+		Text       text       `json:"text" minLength:"1" doc:"Markdown; refused where it could run or load something in a browser."`
 		Visibility visibility `json:"visibility" doc:"private is for reviewers among themselves; shared is for the requester and the workspace's owners too."`
 		File       *string    `json:"file,omitempty" nullable:"false" maxLength:"1024" doc:"The name of the file that it is about, as in .../files; without it, it is about all of the request."`
 	} `nameHint:"NewComment"`

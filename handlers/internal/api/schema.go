@@ -18,6 +18,8 @@ func newDocument() *huma.OpenAPI {
 				"Errors are problem documents (RFC 9457); ask for text/plain to have the sentence alone. " +
 				"Every answer has the header x-ms-request-id, which leads to the log and to the audit record. " +
 				"Bodies are JSON, whatever content type they come with; unknown fields are ignored, and a name must not stand twice in an object. " +
+				"Titles and business justifications are plain text: show them as text. Explanations, reasons and comments are Markdown, stored as it was written, in which " +
+				"HTML (a < directly before a letter, /, ! or ?), images, and links other than http, https and mailto are refused. Control characters are refused everywhere. " +
 				"Times are POSIX seconds as decimals where AzureTRE has them so, and RFC 3339 elsewhere. Ids are UUIDs in any case.",
 		},
 		Components: &huma.Components{

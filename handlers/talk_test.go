@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"airlock/handlers/internal/airlock"
+	"airlock/handlers/internal/api"
+	"airlock/handlers/internal/memzone"
+	"airlock/statemachine"
+)
+
+// byName is tokens that are names.
+type byName map[string]airlock.Identity
+
+// Identify implements api.Tokens.
+func (n byName) Identify(_ context.Context, authorization string) (airlock.Identity, error) {
+	who, ok := n[strings.TrimPrefix(authorization, "Bearer ")]
+	if !ok {
+		return airlock.Identity{}, api.ErrNoToken
+	}
+	return who, nil
+}
+
+// table is where people sit who work on one request through the API.
+type table struct {
+	*life
+	handler http.Handler
+	round   int
+}
+
+// newTable makes a request with nothing in it. Its requester is ada, and mia and max review.
+func newTable(t *testing.T) *table {
+	t.Helper()
+	w := newWorld(t, statemachine.Draft)
+	members := append(crew(), airlock.Member{ID: otherID, Roles: []airlock.Role{airlock.RoleManager}})
+	w.settle(t, own, members, false)
+	l := &life{t: t, w: w, s: own, service: w.service()}
+	settings, err := w.store.Settings(context.Background(), own.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.MaxFiles = 10
+	if _, err := l.service.PutSettings(context.Background(), l.admin(), settings); err != nil {
+		t.Fatal(err)
+	}
+	names := byName{"ada": l.as(requesterID), "mia": l.as(keeperID), "max": l.as(otherID)}
+	b := &table{life: l, handler: newAPI(&asked{l.service}, names), round: 1}
+	var made struct {
+		Request struct{ ID string } `json:"airlockRequest"`
+	}
+	b.ask("ada", http.MethodPost, "", `{"type":"import"}`, 201, &made)
+	l.id = made.Request.ID
+	l.reconcile()
+	return b
+}
+
+// ask sends one call about the request and reads the answer, which must have the status.
+func (b *table) ask(who, method, path, body string, want int, into any) string {
+	b.t.Helper()
+	target := "/api/workspaces/" + b.s.id + "/requests"
+	if b.id != "" {
+		target += "/" + b.id + path
+	}
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+who)
+	answer := httptest.NewRecorder()
+	b.handler.ServeHTTP(answer, r)
+	if answer.Code != want {
+		b.t.Fatalf("%s: %s %s %s: %d %s, want %d", who, method, path, body, answer.Code, answer.Body, want)
+	}
+	if into != nil {
+		if err := json.Unmarshal(answer.Body.Bytes(), into); err != nil {
+			b.t.Fatalf("%s %s: %v: %s", method, path, err, answer.Body)
+		}
+	}
+	return answer.Body.String()
+}
+
+// intake is the container for the files of the present round.
+func (b *table) intake() airlock.Place { return b.at("stalimextre") }
+
+func (b *table) at(account string) airlock.Place {
+	p := b.place(account)
+	if b.round > 1 {
+		p.Container = fmt.Sprintf("%s-%d", p.Container, b.round)
+	}
+	return p
+}
+
+// put uploads files, by name.
+func (b *table) put(files map[string]string) {
+	b.t.Helper()
+	for name, content := range files {
+		if _, err := b.w.zones.Put(b.intake(), name, memzone.File{Content: []byte(content)}); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// hand submits, and lets the scanner find nothing.
+func (b *table) hand() {
+	b.t.Helper()
+	b.ask("ada", http.MethodPost, "/submit", "", 200, nil)
+	b.reconcile()
+	blobs, ok := b.w.zones.Blobs(b.at("stalimiptre"))
+	if !ok {
+		b.t.Fatal("nothing is in the holding zone")
+	}
+	for _, f := range blobs {
+		if err := b.w.zones.Tag(b.at("stalimiptre"), f.Name, airlock.Clean); err != nil && !errors.Is(err, airlock.ErrNotFound) {
+			b.t.Fatal(err)
+		}
+	}
+	b.reconcile()
+}
+
+// say is the body of a comment.
+func say(text, visibility, file string) string {
+	fields := map[string]string{"text": text, "visibility": visibility}
+	if file != "" {
+		fields["file"] = file
+	}
+	encoded, err := json.Marshal(fields)
+	if err != nil {
+		panic(err) // texts cannot fail to encode
+	}
+	return string(encoded)
+}
+
+type commentAnswer struct {
+	ID, As, Text, Visibility, Status string
+	File                             *string
+	Round                            int
+}
+
+// heard is what somebody is shown, by its texts.
+func (b *table) heard(who string) string {
+	b.t.Helper()
+	var list struct{ Comments []commentAnswer }
+	b.ask(who, http.MethodGet, "/comments", "", 200, &list)
+	texts := make([]string, len(list.Comments))
+	for i, c := range list.Comments {
+		texts[i] = c.Text
+	}
+	return strings.Join(texts, ", ")
+}
+
+// TestNotesOnFiles comments on files of the round, and on what is none.
+func TestNotesOnFiles(t *testing.T) {
+	b := newTable(t)
+	const name = "tables/für 2026.csv"
+	b.put(map[string]string{name: "n,1", "other.csv": "x"})
+	b.ask("ada", http.MethodPost, "/comments", say("what of this?", "shared", name), 422, nil)
+	b.hand()
+	var c commentAnswer
+	b.ask("mia", http.MethodPost, "/comments", say("cells with n < 10", "shared", name), 201, &c)
+	if c.File == nil || *c.File != name || c.Round != 1 || c.As != "reviewer" || c.Status != "in_review" || c.ID == "" {
+		t.Errorf("the note is %+v", c)
+	}
+	for _, file := range []string{"tables/für 2026.CSV", "tables", "tables/../other.csv", "gone.csv", "<script>", strings.Repeat("é", 1024)} {
+		body := b.ask("mia", http.MethodPost, "/comments", say("x", "private", file), 422, nil)
+		if !strings.Contains(body, `"field":"file"`) || len(body) > 2000 {
+			t.Errorf("%.40q: %s", file, body)
+		}
+	}
+	b.ask("mia", http.MethodPost, "/comments", say("x", "private", strings.Repeat("é", 1025)), 422, nil)
+	if got := b.heard("max"); got != "cells with n < 10" {
+		t.Errorf("heard %q", got)
+	}
+}
+
+// TestTextsThatWouldRun sends markup through every door that takes Markdown: nothing is stored.
+func TestTextsThatWouldRun(t *testing.T) {
+	b := newTable(t)
+	b.put(map[string]string{"a": "x"})
+	b.hand()
+	for _, evil := range []string{
+		"<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "[x](data:text/html,x)", "![x](https://a.example/x.png)",
+		"[x]: java&Tab;script&colon;x", "a\u0000b", "a\u202eb",
+	} {
+		encoded, err := json.Marshal(evil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, body := range map[string]string{
+			"/comments": say(evil, "shared", ""), "/revoke": `{"reason":` + string(encoded) + `}`,
+			"/review": `{"decision":"rejected","decisionExplanation":` + string(encoded) + `}`,
+		} {
+			answer := b.ask("mia", http.MethodPost, path, body, 422, nil)
+			var p struct {
+				Code, Detail string
+				Errors       []struct{ Field string }
+			}
+			if err := json.Unmarshal([]byte(answer), &p); err != nil || p.Code != "invalid" || len(p.Errors) != 1 || !strings.HasSuffix(p.Detail, ".") {
+				t.Errorf("%s %q: %s", path, evil, answer)
+			}
+		}
+	}
+	if got := b.heard("mia"); got != "" {
+		t.Errorf("stored: %q", got)
+	}
+	b.ask("mia", http.MethodPost, "/comments", say("p<0.05, see [this](https://a.example)", "shared", ""), 201, nil)
+}
+
+// TestCommentPages follows the links from page to page.
+func TestCommentPages(t *testing.T) {
+	b := newTable(t)
+	for n := range 7 {
+		b.ask("ada", http.MethodPost, "/comments", say(fmt.Sprint(n), "shared", ""), 201, nil)
+	}
+	texts, path, pages := "", "/comments?limit=3", 0
+	for path != "" {
+		r := httptest.NewRequest(http.MethodGet, "/api/workspaces/"+b.s.id+"/requests/"+b.id+path, nil)
+		r.Header.Set("Authorization", "Bearer mia")
+		answer := httptest.NewRecorder()
+		b.handler.ServeHTTP(answer, r)
+		var list struct{ Comments []commentAnswer }
+		if err := json.Unmarshal(answer.Body.Bytes(), &list); err != nil || answer.Code != 200 {
+			t.Fatalf("%d %s", answer.Code, answer.Body)
+		}
+		for _, c := range list.Comments {
+			texts += c.Text
+		}
+		pages++
+		link := strings.TrimSuffix(strings.TrimPrefix(answer.Header().Get("Link"), "<"), `>; rel="next"`)
+		next, err := url.Parse(link)
+		if err != nil || pages > 3 {
+			t.Fatalf("page %d: Link %q: %v", pages, link, err)
+		}
+		path = ""
+		if link != "" {
+			path = "/comments?" + next.RawQuery
+		}
+	}
+	if texts != "0123456" || pages != 3 {
+		t.Errorf("%d pages tell %q", pages, texts)
+	}
+	b.ask("mia", http.MethodGet, "/comments?cursor=x", "", 422, nil)
+	b.ask("mia", http.MethodGet, "/comments?limit=0", "", 422, nil)
+}
