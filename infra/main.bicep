@@ -61,6 +61,11 @@ param maximumInstances int = 40
 @description('Address range of the virtual network that is made, at least a /24.')
 param addressSpace string = '10.90.0.0/24'
 
+@description('Size of the subnet of the private endpoints, as the length of its prefix: that of addressSpace and one more, which is half of it. A workspace without a subnet of its own takes 5 of its addresses, or 1 with the compact layout.')
+@minValue(9)
+@maxValue(25)
+param endpointPrefix int = 25
+
 @description('A network to use instead of a new one: {appSubnetId, notifierSubnetId, endpointSubnetId, zones: {blob, table, queue, namespace, vault, sites}}. Zones are ids of private DNS zones; an empty one is left to a policy of the organisation. The subnet of the app is delegated to Microsoft.App/environments (flex) or Microsoft.Web/serverFarms (premium), that of the notifier to Microsoft.Web/serverFarms.')
 param existingNetwork object = {}
 
@@ -136,6 +141,7 @@ module made 'modules/network.bicep' = if (empty(existingNetwork)) {
     tags: tags
     name: replace(names.network, '{tre}', tre)
     addressSpace: addressSpace
+    endpointPrefix: endpointPrefix
     appDelegation: plan == 'flex' ? 'Microsoft.App/environments' : 'Microsoft.Web/serverFarms'
   }
 }

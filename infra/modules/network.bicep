@@ -12,6 +12,9 @@ param name string
 @description('Address range of the virtual network, at least a /24.')
 param addressSpace string
 
+@description('Size of the subnet of the private endpoints: it is the second of that size in the range, for example its upper half.')
+param endpointPrefix int
+
 @description('What the subnet of the app is delegated to: Flex Consumption and Elastic Premium differ.')
 @allowed(['Microsoft.App/environments', 'Microsoft.Web/serverFarms'])
 param appDelegation string
@@ -63,7 +66,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-07-01' = {
       {
         name: 'endpoints'
         properties: {
-          addressPrefix: cidrSubnet(addressSpace, 26, 2)
+          addressPrefix: cidrSubnet(addressSpace, endpointPrefix, 1)
           networkSecurityGroup: { id: guard.id }
           defaultOutboundAccess: false
           privateEndpointNetworkPolicies: 'Enabled'

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,10 +80,47 @@ func TestAnApprovedRequestCostsWhatItMust(t *testing.T) {
 			if n := all.triggered() + scheduled; n > maxInvocations || n != 7 {
 				t.Errorf("%d invocations; it must take 7, the budget is %d", n, maxInvocations)
 			}
+			checkPage(t, all, scheduled)
 			if n := sum(all.Messages); n > maxMessages || n != 9 {
 				t.Errorf("%d messages; it must take 9, the budget is %d", n, maxMessages)
 			}
 		})
+	}
+}
+
+// checkPage holds the page on costs against what was counted.
+func checkPage(t *testing.T, all counts, scheduled int) {
+	t.Helper()
+	page, err := os.ReadFile("../../infra/cost.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(operations ...string) int {
+		n := 0
+		for _, o := range operations {
+			n += all.Storage[o]
+		}
+		return n
+	}
+	writes := of("InsertEntity", "InsertOrReplaceEntity", "EntityGroupTransaction")
+	reads := of("QueryEntity", "QueryEntities")
+	for row, n := range map[string]int{
+		"invocations that no person waits for": all.triggered() + scheduled, "calls of the API": all.Invocations["Api"],
+		"messages sent": sum(all.Messages), "events delivered": sum(all.Events),
+		"writes to the table": writes, "reads of the table": reads, "calls to blob storage": sum(all.Storage) - writes - reads,
+	} {
+		if want := fmt.Sprintf("| %s | %d | %d,000 |", row, n, n); !strings.Contains(string(page), want) {
+			t.Errorf("the page on costs does not say %q", want)
+		}
+	}
+	for _, want := range []string{
+		fmt.Sprintf("%d writes and %d reads a request", writes, reads),
+		fmt.Sprintf("%d transactions with at most", of("EntityGroupTransaction")),
+		fmt.Sprintf("%d messages are sent and %d received", sum(all.Messages), sum(all.Messages)),
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page on costs does not say %q", want)
+		}
 	}
 }
 
