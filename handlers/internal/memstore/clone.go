@@ -35,25 +35,33 @@ func (s *Store) Clone() *Store {
 	return c
 }
 
-func clonePerson(p airlock.Person) airlock.Person {
-	p.Roles = slices.Clone(p.Roles)
-	return p
-}
+// roles copies role lists into one array: a request holds one for everybody in its history, and each would cost an
+// allocation of its own.
+type roles []airlock.Role
 
-func cloneReview(r airlock.Review) airlock.Review {
-	r.Reviewer = clonePerson(r.Reviewer)
-	return r
+func (all *roles) clone(of *[]airlock.Role) {
+	if *of == nil {
+		return
+	}
+	if cap(*all)-len(*all) < len(*of) {
+		*all = make(roles, 0, max(16, len(*of)))
+	}
+	from := len(*all)
+	*all = append(*all, *of...)
+	*of = slices.Clip([]airlock.Role((*all)[from:]))
 }
 
 func cloneRequest(r airlock.Request) airlock.Request {
-	r.CreatedBy, r.UpdatedBy = clonePerson(r.CreatedBy), clonePerson(r.UpdatedBy)
+	var all roles
+	all.clone(&r.CreatedBy.Roles)
+	all.clone(&r.UpdatedBy.Roles)
 	r.History = slices.Clone(r.History)
 	for i := range r.History {
-		r.History[i].By = clonePerson(r.History[i].By)
+		all.clone(&r.History[i].By.Roles)
 	}
 	r.Reviews = slices.Clone(r.Reviews)
 	for i := range r.Reviews {
-		r.Reviews[i] = cloneReview(r.Reviews[i])
+		all.clone(&r.Reviews[i].Reviewer.Roles)
 	}
 	r.Files, r.Owed, r.Untold, r.Gone = slices.Clone(r.Files), slices.Clone(r.Owed), slices.Clone(r.Untold), slices.Clone(r.Gone)
 	r.Reminded = slices.Clone(r.Reminded)
@@ -61,14 +69,14 @@ func cloneRequest(r airlock.Request) airlock.Request {
 }
 
 func cloneComment(c airlock.Comment) airlock.Comment {
-	c.By = clonePerson(c.By)
+	c.By.Roles = slices.Clone(c.By.Roles)
 	return c
 }
 
 func cloneNotice(n airlock.Notice) airlock.Notice {
 	n.Files, n.Recipients, n.MustAct = slices.Clone(n.Files), slices.Clone(n.Recipients), slices.Clone(n.MustAct)
 	n.Location = airlock.Location{} // never stored
-	n.CreatedBy, n.UpdatedBy = clonePerson(n.CreatedBy), clonePerson(n.UpdatedBy)
+	n.CreatedBy.Roles, n.UpdatedBy.Roles = slices.Clone(n.CreatedBy.Roles), slices.Clone(n.UpdatedBy.Roles)
 	n.RecipientsByRole = maps.Clone(n.RecipientsByRole)
 	for role, emails := range n.RecipientsByRole {
 		n.RecipientsByRole[role] = slices.Clone(emails)
@@ -92,9 +100,10 @@ func cloneFiles(files []airlock.File) []airlock.File {
 
 func cloneSettings(s airlock.Settings) airlock.Settings {
 	s.Directions, s.NameDenied = slices.Clone(s.Directions), slices.Clone(s.NameDenied)
+	var all roles
 	s.Members = slices.Clone(s.Members)
 	for i := range s.Members {
-		s.Members[i].Roles = slices.Clone(s.Members[i].Roles)
+		all.clone(&s.Members[i].Roles)
 	}
 	s.Layout = maps.Clone(s.Layout)
 	return s

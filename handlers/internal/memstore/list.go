@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"sort"
+	"strconv"
+	"strings"
 
 	"airlock/handlers/internal/airlock"
 )
@@ -22,7 +23,9 @@ func (s *Store) Requests(ctx context.Context, q airlock.Query) (airlock.Page, er
 		if q.Order != airlock.NewestFirst && q.Order != airlock.LastChanged {
 			return airlock.Page{}, fmt.Errorf("there is no order %q", q.Order)
 		}
-		list := fmt.Sprintf("requests %q %q %q %q %q", q.Workspace, q.Order, q.Status, q.Type, q.Creator)
+		list := func() string {
+			return fmt.Sprintf("requests %q %q %q %q %q", q.Workspace, q.Order, q.Status, q.Type, q.Creator)
+		}
 		after, err := parseCursor(list, q.Cursor)
 		if err != nil {
 			return airlock.Page{}, err
@@ -44,7 +47,7 @@ func (s *Store) RequestsOf(ctx context.Context, person string, limit int, cursor
 		if err := airlock.CheckLimit(limit); err != nil {
 			return airlock.Page{}, err
 		}
-		list := fmt.Sprintf("of %q", person)
+		list := func() string { return fmt.Sprintf("of %q", person) }
 		after, err := parseCursor(list, cursor)
 		if err != nil {
 			return airlock.Page{}, err
@@ -101,7 +104,7 @@ func (s *space) in(order airlock.Order) ordered {
 }
 
 // page takes the next page of a list, behind the position. Requests of a list have no ETag.
-func (s *Store) page(rows ordered, list string, after *position, limit int, want func(*row) bool) airlock.Page {
+func (s *Store) page(rows ordered, list func() string, after *position, limit int, want func(*row) bool) airlock.Page {
 	from := 0
 	if after != nil {
 		from = sort.Search(rows.n, func(i int) bool { return rows.at(i).at.compare(*after) > 0 })
@@ -127,7 +130,8 @@ func (s *Store) Workspaces(ctx context.Context, limit int, cursor string) (ids [
 		if err := airlock.CheckLimit(limit); err != nil {
 			return nil, err
 		}
-		after, err := parseCursor("workspaces", cursor)
+		list := func() string { return "workspaces" }
+		after, err := parseCursor(list, cursor)
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +140,7 @@ func (s *Store) Workspaces(ctx context.Context, limit int, cursor string) (ids [
 				continue
 			}
 			if len(ids) == limit {
-				next = makeCursor("workspaces", position{ID: ids[limit-1]})
+				next = makeCursor(list, position{ID: ids[limit-1]})
 				break
 			}
 			ids = append(ids, id)
@@ -149,28 +153,23 @@ func (s *Store) Workspaces(ctx context.Context, limit int, cursor string) (ids [
 	return ids, next, err
 }
 
-// cursor is a position with the list that it is of.
-type cursor struct {
-	List string
-	At   position
+// makeCursor writes a position with the list that it is of: the list, the time and the id, a line each.
+func makeCursor(list func() string, at position) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(list() + "\n" + strconv.FormatInt(at.When, 10) + "\n" + at.ID + "\n"))
 }
 
-func makeCursor(list string, at position) string {
-	encoded, err := json.Marshal(cursor{list, at})
-	if err != nil {
-		panic("memstore: a cursor cannot fail to encode: " + err.Error())
-	}
-	return base64.RawURLEncoding.EncodeToString(encoded)
-}
-
-func parseCursor(list, text string) (*position, error) {
+func parseCursor(list func() string, text string) (*position, error) {
 	if text == "" {
 		return nil, nil
 	}
-	var c cursor
-	encoded, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || json.Unmarshal(encoded, &c) != nil || c.List != list {
+	decoded, err := base64.RawURLEncoding.DecodeString(text)
+	lines := strings.Split(string(decoded), "\n")
+	if err != nil || len(lines) != 4 || lines[3] != "" || lines[0] != list() {
 		return nil, airlock.ErrCursor
 	}
-	return &c.At, nil
+	at, err := strconv.ParseInt(lines[1], 10, 64)
+	if err != nil {
+		return nil, airlock.ErrCursor
+	}
+	return &position{at, lines[2]}, nil
 }
