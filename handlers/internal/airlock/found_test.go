@@ -254,6 +254,39 @@ func TestAVerdictOnAFreshCopyIsNotOldNews(t *testing.T) {
 	w.want(w.read(r.ID), sm.InReview)
 }
 
+// Two workers that deleted the same request at the same time both wrote it into the trail of the workspace (seed 5861): the
+// second had looked there before the first wrote, and read the settings after.
+func TestWhatIsDeletedByTwoIsToldOnce(t *testing.T) {
+	w := newWorld(t, func(s *airlock.Settings) { s.Retention.Records = day })
+	r := w.create(researcher, airlock.Import)
+	w.settle()
+	r = w.do(w.Cancel(t.Context(), researcher, ws, r.ID))
+	w.later(time.Hour)
+	twice := false
+	w.Service.Store = searching{w.store, func() {
+		w.Service.Store, twice = w.store, true
+		w.note(w.Reconcile(t.Context(), ws, r.ID))
+	}}
+	w.later(day)
+	w.later(time.Hour)
+	if !twice {
+		t.Fatal("nobody else was at it")
+	}
+	w.isForgotten(r.ID)
+}
+
+// searching is a store in which something happens after the trail of a workspace was read.
+type searching struct {
+	airlock.Store
+	then func()
+}
+
+func (s searching) SettingsRecords(ctx context.Context, workspace string, after, limit int) ([]airlock.Record, error) {
+	records, err := s.Store.SettingsRecords(ctx, workspace, after, limit)
+	s.then()
+	return records, err
+}
+
 // reading is a store in which something happens after every manifest that is read.
 type reading struct {
 	airlock.Store

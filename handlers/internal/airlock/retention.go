@@ -140,12 +140,18 @@ func (s *Service) find(ctx context.Context, workspace, id string) (Request, erro
 // forget deletes the request with all its records, after what is deleted was written into the trail of the workspace,
 // where it stays.
 func (l *look) forget(ctx context.Context) (outcome, error) {
+	// The settings are read before their trail: what somebody else enters after that makes this entry lose, and what they
+	// entered earlier is found.
+	settings, err := l.s.Store.Settings(ctx, l.before.WorkspaceID)
+	if err != nil {
+		return outcome{}, fmt.Errorf("forget: %w", err)
+	}
 	known, err := l.inLedger(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
 	if !known {
-		if err := l.enterLedger(ctx); err != nil {
+		if err := l.enterLedger(ctx, settings); err != nil {
 			return outcome{}, err
 		}
 	}
@@ -175,12 +181,8 @@ func (l *look) inLedger(ctx context.Context) (bool, error) {
 }
 
 // enterLedger writes into the trail of the workspace what is about to be deleted. The settings stay as they are.
-func (l *look) enterLedger(ctx context.Context) error {
+func (l *look) enterLedger(ctx context.Context, settings Settings) error {
 	r := l.before
-	settings, err := l.s.Store.Settings(ctx, r.WorkspaceID)
-	if err != nil {
-		return fmt.Errorf("forget: %w", err)
-	}
 	record := settings.chained(Record{
 		When: l.s.Now(), Who: systemActor, What: RecordForget, Subject: r.ID, Last: r.RecordSeq, Digest: r.RecordHash,
 		Text: fmt.Sprintf("%s request, %s on %s, with %s, deleted with its %d records, which were kept as long as they have to be.",
