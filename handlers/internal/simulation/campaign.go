@@ -16,6 +16,7 @@ type Summary struct {
 	Runs, Steps int
 	Faults      map[Kind]int
 	Ends        map[string]int // requests that came to rest, by status
+	Done        map[string]int // what was done in which status
 	Bad         []Result       // runs with violations, by seed
 	Took        time.Duration
 }
@@ -28,7 +29,7 @@ func Campaign(ctx context.Context, first uint64, n int, trace func(string)) Summ
 	if trace != nil {
 		workers = 1
 	}
-	s := Summary{Faults: map[Kind]int{}, Ends: map[string]int{}}
+	s := Summary{Faults: map[Kind]int{}, Ends: map[string]int{}, Done: map[string]int{}}
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	for worker := range workers {
@@ -63,6 +64,9 @@ func (s *Summary) add(r Result) {
 	for k, n := range r.Ends {
 		s.Ends[k] += n
 	}
+	for k, n := range r.Done {
+		s.Done[k] += n
+	}
 	if len(r.Violations) > 0 {
 		s.Bad = append(s.Bad, r)
 	}
@@ -84,6 +88,10 @@ func (s Summary) String() string {
 	b.WriteString("at rest:\n")
 	for _, status := range slices.Sorted(maps.Keys(s.Ends)) {
 		fmt.Fprintf(&b, "%8d  %s\n", s.Ends[status], status)
+	}
+	b.WriteString("done:\n")
+	for _, what := range slices.Sorted(maps.Keys(s.Done)) {
+		fmt.Fprintf(&b, "%8d  %s\n", s.Done[what], what)
 	}
 	violations := 0
 	for _, r := range s.Bad {

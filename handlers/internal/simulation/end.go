@@ -16,7 +16,7 @@ import (
 // heal ends all that goes wrong, lets every invocation come to its end, and waits until everything rests.
 func (w *world) heal() {
 	w.trace("everything heals")
-	w.mood = mood{tags: w.mood.tags, copyTime: w.mood.copyTime, cache: w.mood.cache, deaf: w.mood.deaf}
+	w.mood = w.calm()
 	for len(w.jobs) > 0 {
 		w.resume(0)
 	}
@@ -86,9 +86,9 @@ func (w *world) arrive() {
 	}
 }
 
-// forget lets so much time pass, with nobody there, that drafts end.
+// forget lets so much time pass, with nobody there, that everything ends that does.
 func (w *world) forget() {
-	for range 3 {
+	for range 4 {
 		w.now = w.now.Add(20 * 24 * time.Hour)
 		if _, err := w.processes[1].Sweep(context.Background()); err != nil {
 			w.wrong("a sweep fails although nothing is wrong: %v", err)
@@ -96,9 +96,7 @@ func (w *world) forget() {
 		w.rest()
 	}
 	for _, r := range w.requests() {
-		if r.Status == statemachine.Draft {
-			w.wrong("%s is a draft for ever", r.ID)
-		}
+		w.judgeKept(r)
 	}
 }
 
@@ -126,6 +124,9 @@ func (w *world) finish() {
 
 // goOn does the next thing that a request needs.
 func (w *world) goOn(r airlock.Request) {
+	if r.OnHold {
+		w.insist(r, "tara", "lift")
+	}
 	owner, manager := "una", "mia"
 	if r.WorkspaceID == south {
 		owner, manager = r.CreatedBy.ID, "mia"
@@ -223,27 +224,12 @@ func (w *world) judgeRecords() {
 	for _, a := range w.attempts {
 		a.recorded = 0
 	}
-	for _, r := range w.requests() {
-		records, err := w.store.Records(context.Background(), r.WorkspaceID, r.ID, 0, airlock.MaxPage)
-		if err != nil {
-			w.wrong("records of %s: %v", r.ID, err)
-		}
-		approvers := map[string]bool{}
-		for _, rec := range records {
-			if rec.Who == "system" {
-				continue
-			}
-			a := w.attempts[rec.Source]
-			if a == nil || a.who.ID != rec.Who || a.workspace != r.WorkspaceID || a.id != "" && a.id != r.ID || actionOf(rec) != a.action {
-				w.wrong("record %d of %s tells of %s by %s, who never tried", rec.Seq, r.ID, rec.What, rec.Who)
-				continue
-			}
-			a.recorded++
-			if !w.permitted(a, r.CreatedBy.ID, statemachine.Status(rec.From), rec.When) {
-				w.wrong("%s was not to %s %s, which was %s", rec.Who, rec.What, r.ID, rec.From)
-			}
-			w.judgeQuorum(r, rec, a, approvers)
-		}
+	for _, k := range w.kept() {
+		w.judgeTrail(k)
+		w.judgeLifetime(k)
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.forgotten)) {
+		w.judgeForgotten(*w.forgotten[id])
 	}
 	for _, key := range slices.Sorted(maps.Keys(w.attempts)) {
 		a := w.attempts[key]
@@ -255,6 +241,29 @@ func (w *world) judgeRecords() {
 		case a.action != "link" && a.recorded > 1:
 			w.wrong("%s of %s by %s is recorded %d times", a.action, a.id, a.who.ID, a.recorded)
 		}
+	}
+}
+
+// judgeTrail: people did what was theirs to do.
+func (w *world) judgeTrail(k keepsake) {
+	r := k.Request
+	approvers := map[string]bool{}
+	var at standing
+	for _, rec := range k.records {
+		at.status = statemachine.Status(rec.From)
+		if rec.Who != "system" {
+			a := w.attempts[rec.Source]
+			if a == nil || a.who.ID != rec.Who || a.workspace != r.WorkspaceID || a.id != "" && a.id != r.ID || actionOf(rec) != a.action {
+				w.wrong("record %d of %s tells of %s by %s, who never tried", rec.Seq, r.ID, rec.What, rec.Who)
+				continue
+			}
+			a.recorded++
+			if !w.permitted(a, r.CreatedBy.ID, at, rec.When) {
+				w.wrong("%s was not to %s %s, which was %s (on hold: %v, purged: %v)", rec.Who, rec.What, r.ID, rec.From, at.onHold, at.purged)
+			}
+			w.judgeQuorum(r, rec, a, approvers)
+		}
+		at.follow(rec)
 	}
 }
 
@@ -282,6 +291,9 @@ func (w *world) judgeData(r airlock.Request) {
 	switch r.Status {
 	case statemachine.InReview, statemachine.Approved, statemachine.Rejected, statemachine.Revoked:
 	default:
+		return
+	}
+	if r.Zone() == statemachine.Nowhere { // it was deleted
 		return
 	}
 	place := w.place(r, r.Zone())

@@ -54,8 +54,16 @@ func rolesIn(s airlock.Settings, who airlock.Identity) []airlock.Role {
 	return roles
 }
 
-// may says whether somebody with these roles may do something with a request in a status.
-func may(s airlock.Settings, roles []airlock.Role, requester bool, action string, status statemachine.Status, explained bool) bool {
+// standing is how far a request has come.
+type standing struct {
+	status statemachine.Status
+	onHold bool
+	purged bool // its data was deleted
+}
+
+// may says whether somebody with these roles may do something with a request that stands so.
+func may(s airlock.Settings, roles []airlock.Role, requester bool, action string, at standing, explained bool) bool {
+	status, held := at.status, at.onHold || s.LegalHold
 	is := func(r airlock.Role) bool { return slices.Contains(roles, r) }
 	mine := requester && (is(airlock.RoleResearcher) || is(airlock.RoleOwner))
 	admin, owner, manager := is(airlock.RoleAdmin), is(airlock.RoleOwner), is(airlock.RoleManager)
@@ -65,7 +73,7 @@ func may(s airlock.Settings, roles []airlock.Role, requester bool, action string
 	case "submit":
 		return status == "draft" && (mine || owner)
 	case "cancel":
-		return (status == "draft" || status == "in_review") && (mine || owner || admin) || status == "failed" && (owner || admin)
+		return !held && ((status == "draft" || status == "in_review") && (mine || owner || admin) || status == "failed" && (owner || admin))
 	case "approve", "reject":
 		return status == "in_review" && manager && (!requester || s.SelfReview)
 	case "return":
@@ -73,11 +81,11 @@ func may(s airlock.Settings, roles []airlock.Role, requester bool, action string
 	case "review":
 		return status == "in_review" && manager && (!requester || s.SelfReview)
 	case "revoke":
-		return status == "approved" && (manager || admin) && explained
+		return status == "approved" && !at.purged && (manager || admin) && explained
 	case "retry":
 		return status == "failed" && (manager || owner || admin)
-	case "hold":
-		return admin && explained && status != "submitted" && !strings.HasSuffix(string(status), "_in_progress")
+	case "hold", "lift":
+		return admin && explained && at.onHold == (action == "lift") && status != "submitted" && !strings.HasSuffix(string(status), "_in_progress")
 	case "note": // a private comment
 		return (status == "draft" || status == "in_review") && manager && (!requester || s.SelfReview)
 	case "share": // one that the requester is shown too
@@ -87,30 +95,33 @@ func may(s airlock.Settings, roles []airlock.Role, requester bool, action string
 	case "audit":
 		return len(roles) > 0 && (requester || owner || manager || admin)
 	case "link":
-		return status == "draft" && (mine || owner) || status == "in_review" && (manager || owner) || status == "approved" && (mine || owner)
+		return status == "draft" && (mine || owner) || status == "in_review" && (manager || owner) || status == "approved" && !at.purged && (mine || owner)
 	default:
 		return false
 	}
 }
 
 // permitted asks whether an attempt may have succeeded at a time on a request that was made by somebody.
-func (w *world) permitted(a *attempt, requester string, status statemachine.Status, at time.Time) bool {
+func (w *world) permitted(a *attempt, requester string, stood standing, at time.Time) bool {
 	return slices.ContainsFunc(w.policiesOf(a.workspace, a.started, at), func(p *policy) bool {
-		return may(p.Settings, rolesIn(p.Settings, a.who), requester == a.who.ID, a.action, status, a.explained)
+		return may(p.Settings, rolesIn(p.Settings, a.who), requester == a.who.ID, a.action, stood, a.explained)
 	})
 }
 
 // offered asks the same of something that somebody is offered.
 func (w *world) offered(a *attempt, r airlock.Request, action string) bool {
 	return slices.ContainsFunc(w.policiesOf(a.workspace, a.started, w.now), func(p *policy) bool {
-		return may(p.Settings, rolesIn(p.Settings, a.who), r.CreatedBy.ID == a.who.ID, action, r.Status, true)
+		return may(p.Settings, rolesIn(p.Settings, a.who), r.CreatedBy.ID == a.who.ID, action, standing{r.Status, r.OnHold, !r.PurgedWhen.IsZero()}, true)
 	})
 }
 
 // mayRead asks whether somebody may see what they have seen.
 func (w *world) mayRead(a *attempt) bool {
 	r, err := w.raw(a.workspace, a.id)
-	if err != nil {
+	if gone := w.forgotten[a.id]; err != nil && gone != nil { // it was deleted while they read
+		r, err = gone.Request, nil
+	}
+	if err != nil || r.WorkspaceID != a.workspace {
 		return false
 	}
 	return slices.ContainsFunc(w.policiesOf(a.workspace, a.started, w.now), func(p *policy) bool {

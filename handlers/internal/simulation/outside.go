@@ -87,7 +87,7 @@ func (w *world) stimulate() bool {
 func (w *world) passTime() {
 	d := time.Duration(1+w.random.IntN(60)) * time.Second
 	switch n := w.random.IntN(100); {
-	case n >= 98:
+	case n >= 98 || w.mood.ends && n >= 90:
 		d *= 24 * 60
 	case n >= 90:
 		d *= 200

@@ -103,7 +103,7 @@ func (w *world) act() {
 		who = pick(w, w.people...)
 	}
 	if w.chance(w.mood.wild * 0.5) {
-		action = pick(w, "submit", "approve", "approve", "reject", "return", "revoke", "retry", "link", "note", "share", "read", "files", "audit", "cancel")
+		action = pick(w, "submit", "approve", "approve", "reject", "return", "revoke", "retry", "link", "note", "share", "read", "files", "audit", "cancel", "hold", "lift")
 	}
 	if w.chance(w.mood.wild * 0.1) {
 		workspace = pick(w, north, south)
@@ -131,6 +131,9 @@ func (w *world) sensible(r airlock.Request) (airlock.Identity, string) {
 		}
 		return pick(w, others...)
 	}
+	if w.chance(w.mood.holds) {
+		return w.somebody("tara"), map[bool]string{false: "hold", true: "lift"}[r.OnHold]
+	}
 	switch r.Status {
 	case statemachine.Draft:
 		blobs, _ := w.zones.Blobs(w.place(r, statemachine.Intake))
@@ -139,6 +142,9 @@ func (w *world) sensible(r airlock.Request) (airlock.Identity, string) {
 		}
 		return requester, often("submit", "submit", "link", "files", "share", "cancel")
 	case statemachine.InReview:
+		if w.chance(0.05) {
+			return requester, "cancel"
+		}
 		return w.somebody("mia", "max", "rob", "una", "sam"), often("approve", "reject", "return", "return", "link", "note", "share", "read")
 	case statemachine.Approved:
 		return w.somebody("mia", "tara", r.CreatedBy.ID), pick(w, "revoke", "link", "audit", "read")
@@ -213,6 +219,10 @@ func (w *world) perform(p *process, a *attempt) error {
 		_, err = p.Revoke(ctx, a.who, a.workspace, a.id, reason)
 	case "retry":
 		_, err = p.Retry(ctx, a.who, a.workspace, a.id)
+	case "hold":
+		_, err = p.Hold(ctx, a.who, a.workspace, a.id, reason)
+	case "lift":
+		_, err = p.Lift(ctx, a.who, a.workspace, a.id, reason)
 	case "note":
 		_, err = p.Comment(ctx, a.who, a.workspace, a.id, airlock.NewComment{Text: a.key, Visibility: statemachine.Private})
 	case "share":

@@ -71,7 +71,7 @@ func just(key string) func() string { return func() string { return key } }
 
 func (w *world) storeFault(op memstore.Op, key string) memstore.Outcome {
 	end := w.call(string(op), just(key))
-	if op == memstore.OpCreate && w.current != nil {
+	if op == memstore.OpCreate {
 		w.known = append(w.known, key)
 	}
 	return [...]memstore.Outcome{memstore.Pass, memstore.NotDone, memstore.DoneLost}[end]
@@ -93,8 +93,8 @@ func (w *world) zoneFault(c memzone.Call) (failBefore, failAfter error) {
 	}
 }
 
-func (w *world) copyEnd(airlock.Copy) airlock.CopyState {
-	if w.chance(w.mood.copyBreaks) {
+func (w *world) copyEnd(c airlock.Copy) airlock.CopyState {
+	if w.mood.jammed && holding(c.From) || w.chance(w.mood.copyBreaks) {
 		w.count(CopyBroken)
 		return pick(w, airlock.CopyFailed, airlock.CopyAborted)
 	}

@@ -19,6 +19,10 @@ func (w *world) found() {
 	for _, workspace := range []string{north, south} {
 		s := usual(workspace)
 		s.Scanning, s.SelfReview, s.Approvals = w.chance(0.8), w.chance(0.2), pick(w, 1, 1, 1, 2)
+		s.IncludeLocation = w.chance(0.2)
+		if w.mood.ends {
+			s.Retention, s.DraftLifetime = w.retention(), w.lifetime()
+		}
 		w.put(s)
 	}
 }
@@ -90,7 +94,7 @@ func (w *world) changeSettings() {
 
 // alter changes one thing.
 func (w *world) alter(s *airlock.Settings, everything bool) {
-	n := w.random.IntN(6)
+	n := w.random.IntN(8)
 	if !everything {
 		n = w.random.IntN(3)
 	}
@@ -112,5 +116,9 @@ func (w *world) alter(s *airlock.Settings, everything bool) {
 		s.Scanning = !s.Scanning
 	case 5:
 		s.Archived = !s.Archived
+	case 6:
+		s.LegalHold = !s.LegalHold
+	case 7:
+		s.Retention, s.DraftLifetime = w.retention(), w.lifetime()
 	}
 }

@@ -14,6 +14,7 @@ package simulation
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -56,6 +57,7 @@ type Result struct {
 	Steps      int // things that happened
 	Faults     map[Kind]int
 	Ends       map[string]int // how many requests came to rest in each status, before people go on with them
+	Done       map[string]int // how often each thing was done in each status, as records tell: "draft submit"
 	Violations []string
 }
 
@@ -83,6 +85,7 @@ func Run(seed uint64, trace func(string)) Result {
 
 func run(seed uint64, trace func(string), stacks *stacks) Result {
 	w := newWorld(seed, trace, stacks)
+	w.prelude()
 	for range minStimuli + w.random.IntN(maxStimuli-minStimuli) {
 		w.step()
 	}
@@ -91,7 +94,7 @@ func run(seed uint64, trace func(string), stacks *stacks) Result {
 	for _, r := range w.requests() {
 		w.result.Ends[string(r.Status)]++
 	}
-	if len(w.result.Violations) == 0 && w.chance(0.1) {
+	if share := map[bool]float64{false: 0.1, true: 0.4}[w.mood.ends]; len(w.result.Violations) == 0 && w.chance(share) {
 		w.forget()
 		w.judge("after a long time")
 	}
@@ -99,10 +102,18 @@ func run(seed uint64, trace func(string), stacks *stacks) Result {
 		w.finish()
 		w.judge("after people went on")
 	}
+	for _, k := range w.kept() {
+		for _, rec := range k.records {
+			w.result.Done[doing(rec.From, rec.What)]++
+		}
+	}
 	slices.Sort(w.result.Violations)
 	w.result.Violations = slices.Compact(w.result.Violations)
 	return w.result
 }
+
+// doing is a key of Done.
+func doing(from, what string) string { return strings.TrimSpace(from + " " + what) }
 
 // began is the time at which every run begins.
 func began() time.Time { return time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC) }

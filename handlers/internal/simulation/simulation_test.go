@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"testing"
+
+	"airlock/statemachine"
 )
 
 var (
@@ -27,7 +29,7 @@ func runs() int {
 }
 
 // TestSeeds plays many runs. It also proves that they mean something: everything that can go wrong does, and requests come
-// to rest in every status in which they can.
+// to rest in every status in which they can; in many runs, every row of the state machine is used.
 func TestSeeds(t *testing.T) {
 	s := Campaign(t.Context(), *first, runs(), nil)
 	for _, r := range s.Bad[:min(len(s.Bad), 10)] {
@@ -44,6 +46,14 @@ func TestSeeds(t *testing.T) {
 	for _, status := range []string{"draft", "in_review", "approved", "rejected", "blocked_by_scan", "cancelled", "failed", "revoked"} {
 		if s.Ends[status] == 0 {
 			t.Errorf("no request came to rest as %s", status)
+		}
+	}
+	if s.Runs < 2000 {
+		return
+	}
+	for _, row := range statemachine.Transitions() {
+		if what := doing(string(row.From), string(row.Event)); s.Done[what] == 0 {
+			t.Errorf("%q never happened", what)
 		}
 	}
 	t.Log(s)
@@ -66,9 +76,9 @@ func TestASeedIsARun(t *testing.T) {
 }
 
 func TestSummarySaysWhatHappened(t *testing.T) {
-	s := Summary{Runs: 2, Steps: 10, Faults: map[Kind]int{Crash: 3}, Ends: map[string]int{"draft": 1},
+	s := Summary{Runs: 2, Steps: 10, Faults: map[Kind]int{Crash: 3}, Ends: map[string]int{"draft": 1}, Done: map[string]int{"draft submit": 4},
 		Bad: []Result{{Seed: 7, Violations: []string{"lost"}}}}
-	want := "2 runs, 10 steps, 0.0 s\nfaults:\n       3  crash\nat rest:\n       1  draft\nviolations: 1\nseed 7: 1 violations\n  lost\n"
+	want := "2 runs, 10 steps, 0.0 s\nfaults:\n       3  crash\nat rest:\n       1  draft\ndone:\n       4  draft submit\nviolations: 1\nseed 7: 1 violations\n  lost\n"
 	if got := fmt.Sprint(s); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

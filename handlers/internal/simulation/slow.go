@@ -56,6 +56,15 @@ func (s slowStore) Commit(ctx context.Context, c airlock.Commit) (airlock.Reques
 	return s.Store.Commit(ctx, c)
 }
 
+// Forget implements airlock.Store.
+func (s slowStore) Forget(ctx context.Context, r airlock.Request) error {
+	s.w.keep(r)
+	if s.w.givesUp() {
+		return s.w.later(func() { _ = s.Store.Forget(context.Background(), r) })
+	}
+	return s.Store.Forget(ctx, r)
+}
+
 // slowZones is a storage whose writes can be late.
 type slowZones struct {
 	*memzone.Zones

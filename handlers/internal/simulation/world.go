@@ -46,6 +46,8 @@ type world struct {
 	attempts map[string]*attempt
 	policies []*policy
 
+	forgotten map[string]*keepsake // requests that were deleted, or were about to be
+
 	serial int
 	result Result
 	tracer func(string)
@@ -59,19 +61,23 @@ type mood struct {
 	copyBreaks               float64
 	malware                  float64 // in a file
 	silent, slow, not, lying float64 // the scanner
-	meddles, wild            float64 // people
+	meddles, wild, holds     float64 // people
 	requests                 int     // at most
 	tags                     bool    // the scanner writes index tags, and they must agree
 	copyTime                 time.Duration
 	cache                    time.Duration
-	deaf                     bool // when it heals, no nudge and no event is left
+	jammed                   bool              // no copy out of a holding zone becomes complete
+	deaf                     bool              // when it heals, no nudge and no event is left
+	ends                     bool              // lifetimes are short, and time passes fast
+	retention                airlock.Retention // of the TRE
 }
 
 func newWorld(seed uint64, tracer func(string), stacks *stacks) *world {
 	w := &world{
 		random: rand.New(rand.NewPCG(seed, 0x41_69_72)), now: began(), tracer: tracer, people: people(), stacks: stacks,
 		keys: map[string]time.Time{}, published: map[string]int{}, homes: map[string]string{}, attempts: map[string]*attempt{},
-		result: Result{Seed: seed, Faults: map[Kind]int{}, Ends: map[string]int{}}, layout: airlock.DefaultLayout(),
+		forgotten: map[string]*keepsake{},
+		result:    Result{Seed: seed, Faults: map[Kind]int{}, Ends: map[string]int{}, Done: map[string]int{}}, layout: airlock.DefaultLayout(),
 	}
 	w.mood = w.drawMood()
 	if w.chance(0.3) {
@@ -97,13 +103,24 @@ func (w *world) drawMood() mood {
 		}
 		return w.random.Float64() * most
 	}
-	return mood{
+	m := mood{
 		fails: some(0.5, 0.12), loses: some(0.5, 0.12), late: some(0.4, 0.1), dies: some(0.5, 0.04), switches: some(0.8, 0.6),
 		drops: some(0.5, 0.6), doubles: some(0.5, 0.5), copyBreaks: some(0.4, 0.4),
 		silent: some(0.3, 0.5), slow: some(0.3, 0.7), not: some(0.3, 0.5), lying: some(0.4, 0.6), malware: some(0.5, 0.4),
 		meddles: some(0.5, 0.3), wild: some(0.5, 0.5), requests: pick(w, 1, 1, 2, 3), tags: w.chance(0.7), deaf: w.chance(0.5),
 		copyTime: pick(w, 0, 0, time.Second, time.Minute, 20*time.Minute), cache: pick(w, 0, 10*time.Second),
+		holds: some(0.3, 0.3), ends: w.chance(0.3),
 	}
+	if m.ends && w.chance(0.5) {
+		m.retention = w.retention()
+	}
+	return m
+}
+
+// calm is the mood without all that goes wrong.
+func (w *world) calm() mood {
+	m := w.mood
+	return mood{tags: m.tags, copyTime: m.copyTime, cache: m.cache, deaf: m.deaf, ends: m.ends, retention: m.retention}
 }
 
 // boot gives a process a new service: what it remembered is gone.
@@ -114,7 +131,7 @@ func (w *world) boot(p *process) {
 	p.Service = &airlock.Service{
 		Store: slowStore{w.store, w}, Zones: slowZones{w.zones, w}, Queue: queue{w}, Announcer: topic{w}, TRE: tre, Layout: w.layout,
 		Now: w.clock, NewID: func() string { return w.uuid(7) }, NewTrace: func() string { return w.uuid(4) }, Spread: w.random.Float64,
-		Timing: timing, SweepWorkers: 1, ScanTags: w.mood.tags,
+		Timing: timing, SweepWorkers: 1, ScanTags: w.mood.tags, Retention: w.mood.retention,
 		Report: func(_ context.Context, err error) { w.trace("%s: reports: %v", p.name, err) },
 	}
 }
