@@ -275,6 +275,25 @@ func TestWhatIsDeletedByTwoIsToldOnce(t *testing.T) {
 	w.isForgotten(r.ID)
 }
 
+// A request whose notices could not be published for as long as it had to be kept was deleted with them: nobody was ever told
+// (seeds 634 and 1712).
+func TestWhatWasNotToldIsNotForgotten(t *testing.T) {
+	w := newWorld(t, func(s *airlock.Settings) { s.Retention.Records = day })
+	r := w.create(researcher, airlock.Import)
+	w.settle()
+	w.told.fail = airlock.ErrTransient
+	r = w.do(w.Cancel(t.Context(), researcher, ws, r.ID))
+	w.later(day)
+	w.later(day)
+	untold := w.read(r.ID).Untold
+	w.told.fail = nil
+	w.later(time.Hour)
+	if len(untold) != 1 || w.told.by[untold[0]] == 0 {
+		t.Errorf("untold were %v, published are %v", untold, w.told.by)
+	}
+	w.isForgotten(r.ID)
+}
+
 // searching is a store in which something happens after the trail of a workspace was read.
 type searching struct {
 	airlock.Store

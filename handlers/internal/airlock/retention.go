@@ -61,7 +61,7 @@ func (s *Service) lifetime(r Request, settings Settings) (t lifetime, ok bool) {
 		t = lifetime{statemachine.EventExpire, r.UpdatedWhen, settings.DraftLifetime}
 	case r.Zone() != statemachine.Nowhere:
 		t = lifetime{statemachine.EventPurge, r.StatusSince, settings.Retention.or(s.Retention).of(r.Zone())}
-	case len(r.Gone) == 0: // what was deleted is deleted again before it is forgotten
+	case len(r.Gone) == 0 && len(r.Untold) == 0: // it is forgotten when what was deleted is deleted again, and everybody was told
 		t = lifetime{statemachine.EventForget, r.StatusSince, settings.Retention.or(s.Retention).of(statemachine.Nowhere)}
 	}
 	return t, t.long > 0 && !held(r, settings) && statemachine.Has(r.Status, t.event)
