@@ -147,6 +147,10 @@ type topic struct{ w *world }
 func (t topic) Announce(ctx context.Context, n airlock.Notice) error {
 	w := t.w
 	end := w.call("Announce", just(n.ID))
+	if end != before && w.mood.mute {
+		w.count(TopicDown)
+		end = before
+	}
 	if end == before {
 		return fmt.Errorf("simulated: %w", airlock.ErrTransient)
 	}

@@ -28,6 +28,7 @@ const (
 	DoneLater     Kind = "done after it failed"
 	Crash         Kind = "crash"
 	TimedOut      Kind = "call after the deadline"
+	TopicDown     Kind = "topic down"
 	NudgeLost     Kind = "nudge lost"
 	NudgeTwice    Kind = "nudge doubled"
 	EventLost     Kind = "event lost"
@@ -47,7 +48,7 @@ const (
 
 // Kinds returns all kinds, in order.
 func Kinds() []Kind {
-	return []Kind{CallFailed, ReplyLost, DoneLater, Crash, TimedOut, NudgeLost, NudgeTwice, EventLost, EventTwice, OutOfOrder, CopyBroken, ScanSilent,
+	return []Kind{CallFailed, ReplyLost, DoneLater, Crash, TimedOut, TopicDown, NudgeLost, NudgeTwice, EventLost, EventTwice, OutOfOrder, CopyBroken, ScanSilent,
 		ScanSlow, ScanNot, ScanContrary, ScanForged, FileMeddled, SettingsMoved, Illegal, Switch}
 }
 

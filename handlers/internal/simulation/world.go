@@ -67,6 +67,7 @@ type mood struct {
 	copyTime                 time.Duration
 	cache                    time.Duration
 	jammed                   bool              // no copy out of a holding zone becomes complete
+	mute                     bool              // the topic is down
 	deaf                     bool              // when it heals, no nudge and no event is left
 	ends                     bool              // lifetimes are short, and time passes fast
 	retention                airlock.Retention // of the TRE
@@ -109,7 +110,7 @@ func (w *world) drawMood() mood {
 		silent: some(0.3, 0.5), slow: some(0.3, 0.7), not: some(0.3, 0.5), lying: some(0.4, 0.6), malware: some(0.5, 0.4),
 		meddles: some(0.5, 0.3), wild: some(0.5, 0.5), requests: pick(w, 1, 1, 2, 3), tags: w.chance(0.7), deaf: w.chance(0.5),
 		copyTime: pick(w, 0, 0, time.Second, time.Minute, 20*time.Minute), cache: pick(w, 0, 10*time.Second),
-		holds: some(0.3, 0.3), ends: w.chance(0.3),
+		holds: some(0.3, 0.3), ends: w.chance(0.3), mute: w.chance(0.1),
 	}
 	if m.ends && w.chance(0.5) {
 		m.retention = w.retention()
