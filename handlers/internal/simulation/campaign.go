@@ -37,7 +37,7 @@ func Campaign(ctx context.Context, first uint64, n int, trace func(string)) Summ
 			stacks := &stacks{}
 			defer stacks.close()
 			for i := worker; i < n && ctx.Err() == nil; i += workers {
-				r := run(first+uint64(i), trace, stacks)
+				r := run(first+uint64(i), trace, stacks, nil)
 				mu.Lock()
 				s.add(r)
 				mu.Unlock()

@@ -145,7 +145,7 @@ func (w *world) goOn(r airlock.Request) {
 			if name != names[0] && !broken {
 				continue
 			}
-			if _, err := w.zones.Put(place, name, memzone.File{Content: []byte("ok at the end")}); err != nil {
+			if err := w.putBlob(place, name, memzone.File{Content: []byte("ok at the end")}); err != nil {
 				w.wrong("nothing can be uploaded to %s: %v", r.ID, err)
 			}
 		}
@@ -286,20 +286,24 @@ func (w *world) judgeQuorum(r airlock.Request, rec airlock.Record, a *attempt, a
 	}
 }
 
-// judgeData: what was scanned and let through has no malware in it.
+// judgeData: where it rests, its data is what was submitted, byte for byte, and what was scanned and let through has no
+// malware in it.
 func (w *world) judgeData(r airlock.Request) {
-	switch r.Status {
-	case statemachine.InReview, statemachine.Approved, statemachine.Rejected, statemachine.Revoked:
-	default:
-		return
-	}
-	if r.Zone() == statemachine.Nowhere { // it was deleted
+	status, _ := statemachine.Of(r.Status)
+	if !status.Rests() || r.Status == statemachine.Draft || r.Status == statemachine.Failed || r.Zone() == statemachine.Nowhere {
 		return
 	}
 	place := w.place(r, r.Zone())
-	blobs, _ := w.zones.Blobs(place)
-	for _, b := range blobs {
-		if content, _ := w.zones.Content(place, b.Name); r.Scanning && strings.HasPrefix(string(content), malware) {
+	m, err := w.store.Manifest(context.Background(), r.WorkspaceID, r.ID, r.Round)
+	if err != nil {
+		w.wrong("manifest of %s: %v", r.ID, err)
+	}
+	for _, f := range m.Files {
+		content, _ := w.zones.Content(place, f.Name)
+		if submitted, known := w.contents[f.SubmittedETag]; known && submitted != string(content) {
+			w.wrong("a file of %s, which is %s, is not what was submitted", r.ID, r.Status)
+		}
+		if r.Scanning && r.Status != statemachine.BlockedByScan && strings.HasPrefix(string(content), malware) {
 			w.wrong("%s is %s with malware in it", r.ID, r.Status)
 		}
 	}

@@ -333,9 +333,31 @@ func (w *world) putFile(g grant) {
 	if w.chance(w.mood.malware) {
 		content = fmt.Sprintf("%s %d", malware, w.serial)
 	}
-	if _, err := w.zones.Put(g.place, name, memzone.File{Content: []byte(content)}); err != nil {
+	if w.putBlob(g.place, name, memzone.File{Content: []byte(content), Blocks: w.chance(0.3)}) != nil {
 		return
 	}
 	w.trace("somebody puts %s into %s: %s", name, g.place.Container, content)
 	w.written(g.place, name, 0)
+}
+
+// putBlob stores a file, and remembers what is in this version of it.
+func (w *world) putBlob(p airlock.Place, name string, f memzone.File) error {
+	etag, err := w.zones.Put(p, name, f)
+	w.contents[etag] = string(f.Content)
+	return err
+}
+
+// noteSubmitted remembers what is in the files that are about to be submitted, as far as they are still there: those that
+// were handed back nobody has put.
+func (w *world) noteSubmitted(c airlock.Commit) {
+	if c.Record == nil || c.Record.What != "submit" || c.Manifest == nil {
+		return
+	}
+	p := w.place(c.Before, statemachine.Intake)
+	for _, f := range c.Manifest.Files {
+		if b, ok := w.find(p, f.Name); ok && b.ETag == f.SubmittedETag {
+			content, _ := w.zones.Content(p, f.Name)
+			w.contents[b.ETag] = string(content)
+		}
+	}
 }

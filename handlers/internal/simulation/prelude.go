@@ -31,6 +31,9 @@ func (w *world) prelude() {
 	w.mood = w.calm()
 	defer func() { w.mood = storm }()
 	w.insist(airlock.Request{WorkspaceID: north}, pick(w, "ada", "ben", "rob", "una"), "create")
+	if len(w.known) == 0 { // which is a violation by now
+		return
+	}
 	g := pick(w, goals()...)
 	if g.failing == statemachine.Submitted {
 		w.mood.silent = 1
@@ -57,7 +60,7 @@ func (w *world) advance(r airlock.Request, g goal) bool {
 		if blocks {
 			content = malware + " from the beginning"
 		}
-		if _, err := w.zones.Put(w.place(r, statemachine.Intake), names[0], memzone.File{Content: []byte(content)}); err != nil {
+		if err := w.putBlob(w.place(r, statemachine.Intake), names[0], memzone.File{Content: []byte(content)}); err != nil {
 			w.wrong("nothing can be uploaded to %s: %v", r.ID, err)
 		}
 		w.insist(r, "una", "submit")

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"airlock/handlers/internal/airlock"
 )
 
 // Kind is a kind of thing that goes wrong.
@@ -81,11 +83,14 @@ const (
 func Run(seed uint64, trace func(string)) Result {
 	stacks := &stacks{}
 	defer stacks.close()
-	return run(seed, trace, stacks)
+	return run(seed, trace, stacks, nil)
 }
 
-func run(seed uint64, trace func(string), stacks *stacks) Result {
-	w := newWorld(seed, trace, stacks)
+// bend changes a service before it is used: a test shows with it that a broken rule is seen.
+type bend func(*world, *airlock.Service)
+
+func run(seed uint64, trace func(string), stacks *stacks, bend bend) Result {
+	w := newWorld(seed, trace, stacks, bend)
 	w.prelude()
 	for range minStimuli + w.random.IntN(maxStimuli-minStimuli) {
 		w.step()

@@ -49,6 +49,7 @@ type slowStore struct {
 
 // Commit implements airlock.Store.
 func (s slowStore) Commit(ctx context.Context, c airlock.Commit) (airlock.Request, error) {
+	s.w.noteSubmitted(c)
 	if s.w.givesUp() {
 		late := c
 		return airlock.Request{}, s.w.later(func() { _, _ = s.Store.Commit(context.Background(), late) })

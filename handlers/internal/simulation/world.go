@@ -38,6 +38,7 @@ type world struct {
 	events    []event
 	scans     []scan
 	published map[string]int
+	contents  map[string]string // of every version of a file, by its ETag
 	links     []grant
 	late      []late
 	known     []string // ids of requests that were made, or tried to be
@@ -51,6 +52,7 @@ type world struct {
 	serial int
 	result Result
 	tracer func(string)
+	bend   bend // nil: none
 }
 
 // mood is how bad a run is: each is a chance of 0 to 1.
@@ -73,12 +75,12 @@ type mood struct {
 	retention                airlock.Retention // of the TRE
 }
 
-func newWorld(seed uint64, tracer func(string), stacks *stacks) *world {
+func newWorld(seed uint64, tracer func(string), stacks *stacks, bend bend) *world {
 	w := &world{
-		random: rand.New(rand.NewPCG(seed, 0x41_69_72)), now: began(), tracer: tracer, people: people(), stacks: stacks,
+		random: rand.New(rand.NewPCG(seed, 0x41_69_72)), now: began(), tracer: tracer, people: people(), stacks: stacks, bend: bend,
 		keys: map[string]time.Time{}, published: map[string]int{}, homes: map[string]string{}, attempts: map[string]*attempt{},
-		forgotten: map[string]*keepsake{},
-		result:    Result{Seed: seed, Faults: map[Kind]int{}, Ends: map[string]int{}, Done: map[string]int{}}, layout: airlock.DefaultLayout(),
+		forgotten: map[string]*keepsake{}, contents: map[string]string{},
+		result: Result{Seed: seed, Faults: map[Kind]int{}, Ends: map[string]int{}, Done: map[string]int{}}, layout: airlock.DefaultLayout(),
 	}
 	w.mood = w.drawMood()
 	if w.chance(0.3) {
@@ -134,6 +136,9 @@ func (w *world) boot(p *process) {
 		Now: w.clock, NewID: func() string { return w.uuid(7) }, NewTrace: func() string { return w.uuid(4) }, Spread: w.random.Float64,
 		Timing: timing, SweepWorkers: 1, ScanTags: w.mood.tags, Retention: w.mood.retention,
 		Report: func(_ context.Context, err error) { w.trace("%s: reports: %v", p.name, err) },
+	}
+	if w.bend != nil {
+		w.bend(w, p.Service)
 	}
 }
 
