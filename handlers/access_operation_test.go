@@ -127,6 +127,8 @@ func operations() []operation {
 		comment("comment-shared", "shared"),
 		{"desktop", http.MethodPost, one + "/review-user-resource", ofRequest, nil, nil, nil},
 		{"health", http.MethodGet, "/api/health", ofNothing, nil, nil, shows(func(space) string { return `"dependencies"` })},
+		{"test-scanner", http.MethodPost, "/api/health/scanner", ofNothing, nil, map[string]int{"Open": 1, "Write": 1}, nil},
+		{"scanner-test", http.MethodGet, "/api/health/scanner", ofNothing, nil, nil, shows(func(space) string { return `"state"` })},
 		{"document", http.MethodGet, "/api/openapi.json", ofNothing, nil, nil, nil},
 		{"docs", http.MethodGet, "/api/docs", ofNothing, nil, nil, nil},
 	}

@@ -20,6 +20,7 @@ const (
 	HeardStale   Heard = "stale"   // another round, zone or version of the file: old news
 	HeardIntake  Heard = "intake"  // uploads concern nobody before they are submitted
 	HeardTwice   Heard = "known"   // the verdict is stored already
+	HeardTest    Heard = "test"    // it was on the file of the scanner's self-test
 )
 
 // Stored hears that a blob was written somewhere: if it is one that a request waits for, the request is looked at.

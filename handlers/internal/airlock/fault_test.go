@@ -92,7 +92,7 @@ func (w *world) storeFault(op memstore.Op, _ string) memstore.Outcome {
 
 func (w *world) zoneFault(c memzone.Call) (before, after error) {
 	switch c.Op {
-	case memzone.OpOpen, memzone.OpCopy, memzone.OpRemove, memzone.OpErase:
+	case memzone.OpOpen, memzone.OpCopy, memzone.OpWrite, memzone.OpRemove, memzone.OpErase:
 		return w.write(string(c.Op))
 	default:
 		w.alive()

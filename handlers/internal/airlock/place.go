@@ -102,12 +102,33 @@ func (c Copy) Check() error {
 	case len(c.Metadata) == 0: // Azure, "Copy Blob": without any, the source's metadata is copied.
 		return errors.New("a copy without metadata would take over the source's")
 	}
-	for k, v := range c.Metadata {
+	return checkMetadata(c.Metadata)
+}
+
+func checkMetadata(metadata map[string]string) error {
+	for k, v := range metadata {
 		if !metadataKey.MatchString(k) || !metadataValue.MatchString(v) {
 			return errors.New("metadata that cannot be a header")
 		}
 	}
 	return nil
+}
+
+// maxUpload is the largest blob that is written, in bytes.
+const maxUpload = 64 << 10
+
+// Check reports what no storage may write, as Zones.Write says.
+func (u Upload) Check() error {
+	if err := u.Place.Check(); err != nil {
+		return err
+	}
+	if err := CheckBlobName(u.Name); err != nil {
+		return err
+	}
+	if len(u.Content) == 0 || len(u.Content) > maxUpload {
+		return errors.New("not a small blob")
+	}
+	return checkMetadata(u.Metadata)
 }
 
 // Check reports terms for which no storage may make a link.

@@ -172,6 +172,10 @@ type Zones interface {
 	// error of w ends the call, and is none of the coded ones. Memory is bounded, whatever the size of the part.
 	Read(ctx context.Context, part Part, w io.Writer) error
 
+	// Write stores a small block blob, which must not be there (ErrExists otherwise). ErrNotFound when the container is
+	// absent. No file of a request is ever written so.
+	Write(ctx context.Context, u Upload) error
+
 	// Remove deletes one blob, and aborts a copy that is on its way there. Absent is fine.
 	Remove(ctx context.Context, p Place, name string) error
 
@@ -223,6 +227,14 @@ const (
 	CopyFailed  CopyState = "failed"
 	CopyAborted CopyState = "aborted"
 )
+
+// Upload is a small blob to be written.
+type Upload struct {
+	Place    Place
+	Name     string
+	Content  []byte            // 1 byte to 64 KiB
+	Metadata map[string]string // as that of Copy
+}
 
 // Copy is one file to be copied.
 type Copy struct {

@@ -25,6 +25,7 @@ const (
 	sweepTotal        = 500
 	sweepBatch        = 200 // workspaces asked before their requests are looked at
 	sweepWorkers      = 4   // unless the service says otherwise
+	tidyMinute        = 30  // of each hour: when it looks for what a self-test has left
 	sweepQuestions    = 16  // asked at the same time, unless the service wants everything one after the other
 )
 
@@ -59,6 +60,11 @@ func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 	}
 	if err := errors.Join(errs...); err != nil {
 		return swept, fmt.Errorf("sweep: %w", err)
+	}
+	if s.Now().Minute() == tidyMinute {
+		if err := s.tidyScannerTest(ctx); err != nil {
+			s.report(ctx, err)
+		}
 	}
 	s.observe(ctx, Observation{What: ObservedSweep, Took: s.Now().Sub(began), Swept: swept})
 	return swept, nil

@@ -23,7 +23,7 @@ import (
 )
 
 // contractVersion is the version of the OpenAPI document: it rises with every change of the contract.
-const contractVersion = "1.4.1"
+const contractVersion = "1.5.0"
 
 // UseCases is what the airlock can do for somebody. Errors that hold an *airlock.Problem are answers; all others are
 // internal.
@@ -48,6 +48,8 @@ type UseCases interface {
 	Settings(ctx context.Context, who airlock.Identity, workspace string) (airlock.Settings, error)
 	PutSettings(ctx context.Context, who airlock.Identity, s airlock.Settings) (airlock.Settings, error)
 	Health(ctx context.Context) []airlock.Check
+	StartScannerTest(ctx context.Context, who airlock.Identity) (airlock.ScannerTest, error)
+	ScannerTest(ctx context.Context, who airlock.Identity) (airlock.ScannerTest, error)
 }
 
 // Tokens finds out who sent a request.
@@ -150,6 +152,7 @@ func newServer(o Options) *server {
 	s.addAudit()
 	s.addSettings()
 	s.addHealth()
+	s.addScannerTest()
 	s.addDocument()
 	return s
 }

@@ -137,7 +137,7 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 			}
 		}
 	}
-	if count != 22 {
+	if count != 24 {
 		t.Errorf("%d operations", count)
 	}
 }

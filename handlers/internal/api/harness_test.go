@@ -142,6 +142,12 @@ func (f *fake) Health(context.Context) []airlock.Check {
 	checks, _ := called[[]airlock.Check](f, "Health", airlock.Identity{})
 	return checks
 }
+func (f *fake) StartScannerTest(_ context.Context, who airlock.Identity) (airlock.ScannerTest, error) {
+	return called[airlock.ScannerTest](f, "StartScannerTest", who)
+}
+func (f *fake) ScannerTest(_ context.Context, who airlock.Identity) (airlock.ScannerTest, error) {
+	return called[airlock.ScannerTest](f, "ScannerTest", who)
+}
 
 // tokens knows a few tokens by heart.
 type tokens struct{}

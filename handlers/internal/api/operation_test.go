@@ -61,6 +61,9 @@ func TestOperations(t *testing.T) {
 		{"files", "GET", one + "/files", "researcher", "", "Files", someFiles(), 200, "Files " + rosa + at},
 		{"audit", "GET", one + "/audit", "manager", "", "Audit", aTrail(), 200, "Audit " + manu + at},
 		{"settings", "GET", settingsAt, "admin", "", "Settings", someSettings(), 200, "Settings " + ada + " " + workspaceID},
+		{"scanner_test", "POST", "/api/health/scanner", "admin", "", "StartScannerTest", aScannerTest(), 202, "StartScannerTest " + ada},
+		{"scanner_test", "GET", "/api/health/scanner", "admin", "", "ScannerTest", aScannerTest(), 200, "ScannerTest " + ada},
+		{"scanner_test_none", "GET", "/api/health/scanner", "admin", "", "ScannerTest", airlock.ScannerTest{State: airlock.TestNone}, 200, "ScannerTest " + ada},
 		{"health", "GET", "/api/health", "", "", "Health", wellChecks(), 200, "Health "},
 		{"health_admin", "GET", "/api/health", "admin", "", "Health", wellChecks(), 200, "Health "},
 	} {
@@ -79,6 +82,13 @@ func TestOperations(t *testing.T) {
 			}
 			golden(t, test.golden+".json", indented(t, w.Body.Bytes()))
 		})
+	}
+}
+
+func aScannerTest() airlock.ScannerTest {
+	return airlock.ScannerTest{
+		State: airlock.TestFailed, Started: time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC), Took: 1500 * time.Millisecond, Event: airlock.Malicious,
+		Tag: airlock.NotScanned, Problem: "It is slow.",
 	}
 }
 

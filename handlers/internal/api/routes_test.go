@@ -63,7 +63,7 @@ func raw(t *testing.T, address, line string) (int, http.Header) {
 func TestMethods(t *testing.T) {
 	for target, allowed := range map[string]string{
 		requests: "GET, HEAD, POST", one: "GET, HEAD", one + "/link": "GET, HEAD, POST", one + "/submit": "POST", one + "/review": "POST",
-		one + "/files": "GET, HEAD", settingsAt: "GET, HEAD, PUT", "/api/health": "GET, HEAD", "/api/requests": "GET, HEAD", "/api/docs": "GET, HEAD",
+		one + "/files": "GET, HEAD", settingsAt: "GET, HEAD, PUT", "/api/health": "GET, HEAD", "/api/health/scanner": "GET, HEAD, POST", "/api/requests": "GET, HEAD", "/api/docs": "GET, HEAD",
 	} {
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} {
 			if strings.Contains(allowed, method) {

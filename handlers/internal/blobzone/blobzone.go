@@ -10,6 +10,7 @@
 package blobzone
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,9 +24,11 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"airlock/handlers/internal/airlock"
@@ -194,12 +197,8 @@ func (z *Zones) Copy(ctx context.Context, c airlock.Copy) error {
 	if err != nil {
 		return explain(ctx, "copy to", c.To, err, nil)
 	}
-	metadata := make(map[string]*string, len(c.Metadata))
-	for k, v := range c.Metadata {
-		metadata[k] = to.Ptr(v)
-	}
 	_, err = target.NewBlobClient(c.Name).StartCopyFromURL(ctx, source.url, &blob.StartCopyFromURLOptions{
-		Metadata: metadata,
+		Metadata: headers(c.Metadata),
 		SourceModifiedAccessConditions: &blob.SourceModifiedAccessConditions{
 			SourceIfMatch: to.Ptr(azcore.ETag(`"` + c.IfMatch + `"`)),
 		},
@@ -243,6 +242,41 @@ func is(ctx context.Context, b *blob.Client, etag string) bool {
 		ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(`"` + etag + `"`))},
 	}})
 	return err == nil
+}
+
+// Write implements airlock.Zones.
+func (z *Zones) Write(ctx context.Context, u airlock.Upload) error {
+	err := unsent(u.Check())
+	if err == nil {
+		err = z.write(ctx, u)
+	}
+	return explain(ctx, "write to", u.Place, err, meaning{
+		bloberror.BlobAlreadyExists:     airlock.ErrExists,
+		bloberror.ConditionNotMet:       airlock.ErrExists,
+		bloberror.ContainerNotFound:     airlock.ErrNotFound,
+		bloberror.ContainerBeingDeleted: airlock.ErrNotFound,
+	})
+}
+
+func (z *Zones) write(ctx context.Context, u airlock.Upload) error {
+	c, err := z.container(u.Place)
+	if err != nil {
+		return err
+	}
+	_, err = c.NewBlockBlobClient(u.Name).Upload(ctx, streaming.NopCloser(bytes.NewReader(u.Content)), &blockblob.UploadOptions{
+		Metadata:         headers(u.Metadata),
+		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}},
+	})
+	return err
+}
+
+// headers is metadata as the SDK takes it.
+func headers(metadata map[string]string) map[string]*string {
+	all := make(map[string]*string, len(metadata))
+	for k, v := range metadata {
+		all[k] = to.Ptr(v)
+	}
+	return all
 }
 
 // Remove implements airlock.Zones.

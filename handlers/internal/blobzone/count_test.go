@@ -63,6 +63,7 @@ func TestRequests(t *testing.T) {
 		{"copy with the key of the links", copyOf("a"), []string{"PUT  "}},
 		{"copy again", copyOf("b"), []string{"PUT  "}},
 		{"link to the other account", func() error { _, err := z.Link(t.Context(), to, terms); return err }, []string{key}},
+		{"write", func() error { return z.Write(t.Context(), airlock.Upload{Place: to, Name: "w", Content: []byte("x")}) }, []string{"PUT  "}},
 		{"remove", func() error { return z.Remove(t.Context(), to, "a") }, []string{"DELETE  "}},
 		{"ping", func() error { return z.Ping(t.Context()) }, []string{"GET container "}},
 		{"erase", func() error { return z.Erase(t.Context(), from) }, []string{"DELETE container "}},

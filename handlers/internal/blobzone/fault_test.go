@@ -105,6 +105,9 @@ var operations = map[string]func(context.Context, *blobzone.Zones) error{
 	"Copy": func(ctx context.Context, z *blobzone.Zones) error {
 		return z.Copy(ctx, airlock.Copy{From: from, To: into, Name: secret, IfMatch: "0x8D", Metadata: map[string]string{"a": "b"}})
 	},
+	"Write": func(ctx context.Context, z *blobzone.Zones) error {
+		return z.Write(ctx, airlock.Upload{Place: from, Name: secret, Content: []byte("x")})
+	},
 	"Read": func(ctx context.Context, z *blobzone.Zones) error {
 		return z.Read(ctx, airlock.Part{Place: from, Name: secret, ETag: "0x8D", Length: 1}, io.Discard)
 	},
@@ -127,15 +130,15 @@ func TestAnswers(t *testing.T) {
 	}{
 		{409, "ContainerAlreadyExists", means{"Open": nil}},
 		{409, "ContainerBeingDeleted", means{"Open": airlock.ErrTransient, "List": airlock.ErrNotFound, "Copy": airlock.ErrNotFound,
-			"Read": airlock.ErrChanged, "Remove": nil, "Erase": nil}},
+			"Write": airlock.ErrNotFound, "Read": airlock.ErrChanged, "Remove": nil, "Erase": nil}},
 		{404, "ContainerNotFound", means{"List": airlock.ErrNotFound, "Copy": airlock.ErrNotFound, "Read": airlock.ErrChanged,
-			"Remove": nil, "Erase": nil, "Ping": nil}},
+			"Write": airlock.ErrNotFound, "Remove": nil, "Erase": nil, "Ping": nil}},
 		{404, "BlobNotFound", means{"Copy": airlock.ErrChanged, "Read": airlock.ErrChanged, "Remove": nil}},
 		{416, "InvalidRange", nil},
-		{412, "ConditionNotMet", means{"Copy": airlock.ErrChanged, "Read": airlock.ErrChanged}},
+		{412, "ConditionNotMet", means{"Copy": airlock.ErrChanged, "Write": airlock.ErrExists, "Read": airlock.ErrChanged}},
 		{412, "SourceConditionNotMet", means{"Copy": airlock.ErrChanged}},
 		{412, "TargetConditionNotMet", means{"Copy": airlock.ErrExists}},
-		{409, "BlobAlreadyExists", means{"Copy": airlock.ErrExists}},
+		{409, "BlobAlreadyExists", means{"Copy": airlock.ErrExists, "Write": airlock.ErrExists}},
 		{409, "PendingCopyOperation", means{"Copy": airlock.ErrExists, "Remove": airlock.ErrTransient}},
 		{404, "CannotVerifyCopySource", means{"Copy": airlock.ErrChanged}},
 		{412, "CannotVerifyCopySource", means{"Copy": airlock.ErrChanged}},

@@ -147,6 +147,9 @@ func TestFaults(t *testing.T) {
 		memzone.OpCopy: func(z *memzone.Zones, etag string) error {
 			return z.Copy(t.Context(), airlock.Copy{From: here, To: there, Name: "a.txt", IfMatch: etag, Metadata: note})
 		},
+		memzone.OpWrite: func(z *memzone.Zones, _ string) error {
+			return z.Write(t.Context(), airlock.Upload{Place: here, Name: "new.txt", Content: []byte("x")})
+		},
 		memzone.OpRemove: func(z *memzone.Zones, _ string) error { return z.Remove(t.Context(), here, "a.txt") },
 		memzone.OpErase:  func(z *memzone.Zones, _ string) error { return z.Erase(t.Context(), here) },
 		memzone.OpPing:   func(z *memzone.Zones, _ string) error { return z.Ping(t.Context()) },
@@ -162,7 +165,7 @@ func TestFaults(t *testing.T) {
 			return nil
 		},
 	}
-	changes := map[memzone.Op]bool{memzone.OpOpen: true, memzone.OpCopy: true, memzone.OpRemove: true, memzone.OpErase: true}
+	changes := map[memzone.Op]bool{memzone.OpOpen: true, memzone.OpCopy: true, memzone.OpWrite: true, memzone.OpRemove: true, memzone.OpErase: true}
 	state := func(z *memzone.Zones) string {
 		s := ""
 		for _, p := range z.Places() {

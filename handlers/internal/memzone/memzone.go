@@ -32,6 +32,7 @@ const (
 	OpList   Op = "List"
 	OpCopy   Op = "Copy"
 	OpRead   Op = "Read"
+	OpWrite  Op = "Write"
 	OpRemove Op = "Remove"
 	OpErase  Op = "Erase"
 	OpLink   Op = "Link"
@@ -162,6 +163,20 @@ func (z *Zones) Copy(ctx context.Context, c airlock.Copy) error {
 		z.pending = append(z.pending, t)
 		z.settle()
 		return nil
+	})
+}
+
+// Write implements airlock.Zones.
+func (z *Zones) Write(ctx context.Context, u airlock.Upload) error {
+	return z.do(ctx, Call{Op: OpWrite, Place: u.Place, Name: u.Name}, func() error {
+		if err := u.Check(); err != nil {
+			return err
+		}
+		if z.containers[u.Place][u.Name] != nil {
+			return airlock.ErrExists
+		}
+		_, err := z.put(u.Place, u.Name, File{Content: u.Content, Metadata: u.Metadata})
+		return err
 	})
 }
 

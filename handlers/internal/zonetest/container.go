@@ -198,6 +198,17 @@ func mistakesAreRefused(s *stage) {
 		change(&part)
 		refused("Read "+what, s.Zones.Read(s.ctx, part, io.Discard))
 	}
+	for what, change := range map[string]func(*airlock.Upload){
+		"without a name":             func(u *airlock.Upload) { u.Name = "" },
+		"of nothing":                 func(u *airlock.Upload) { u.Content = nil },
+		"of something large":         func(u *airlock.Upload) { u.Content = make([]byte, 64<<10+1) },
+		"with a key of two words":    func(u *airlock.Upload) { u.Metadata = map[string]string{"two words": "x"} },
+		"into something not a place": func(u *airlock.Upload) { u.Place.Account = "example.com" },
+	} {
+		u := airlock.Upload{Place: from, Name: "new.txt", Content: []byte("x")}
+		change(&u)
+		refused("Write "+what, s.Zones.Write(s.ctx, u))
+	}
 	for what, change := range map[string]func(*airlock.LinkTerms){
 		"without rights":           func(l *airlock.LinkTerms) { l.Rights = 0 },
 		"with unknown rights":      func(l *airlock.LinkTerms) { l.Rights = 1 << 7 },

@@ -82,6 +82,8 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"CopyReplaces", copyReplaces},
 		{"CopyIntoNothing", copyIntoNothing},
 		{"CopyOnceAmongMany", copyOnceAmongMany},
+		{"WriteOnce", writeOnce},
+		{"WriteIntoNothing", writeIntoNothing},
 		{"ReadParts", readParts},
 		{"ReadChanged", readChanged},
 		{"ReadBeyondTheEnd", readBeyondTheEnd},
