@@ -98,8 +98,12 @@ param apiAudiences array
 @description('Settings of the airlock that differ from modules/settings.json, by name, for example {AIRLOCK_PAGE_URL: \'https://…\'}. What each means stands in handlers/internal/config.')
 param settings object = {}
 
-@description('Mail the notices: {server, port, username, sender, language, timeZone, timeZoneLabel}. All are texts; a username that is not empty takes a secret smtp-password in the vault. Empty: nothing is mailed, and no Logic App is made.')
+@description('Mail the notices: {sender, language, timeZone, timeZoneLabel}, and for smtp {server, port, username} too. All are texts; a username that is not empty takes a secret smtp-password in the vault. Empty: nothing is mailed, and no Logic App is made.')
 param mail object = {}
+
+@description('How mails are sent: to the mail server, or by the Office 365 Outlook connector. That one has to be given an account by hand, once.')
+@allowed(['smtp', 'office365'])
+param mailConnector string = 'smtp'
 
 var names = loadJsonContent('modules/names.json')
 var roles = loadJsonContent('modules/roles.json')
@@ -316,7 +320,8 @@ module notifier 'modules/notifier.bicep' = if (mailed) {
     insightsName: replace(names.insights, '{tre}', tre)
     insightsConnection: monitoring.outputs.insightsConnection
     logsId: monitoring.outputs.logsId
-    mail: mail
+    mailConnector: mailConnector
+    mail: union({ server: '', port: '', username: '' }, mail)
   }
 }
 

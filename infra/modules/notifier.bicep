@@ -60,6 +60,10 @@ param logsId string
 @description('The mail server, who mails come from, and how they are written.')
 param mail object
 
+@description('How mails are sent.')
+@allowed(['smtp', 'office365'])
+param mailConnector string
+
 var roles = loadJsonContent('roles.json')
 var accountRoles = [
   'Storage Account Contributor'
@@ -67,6 +71,8 @@ var accountRoles = [
   'Storage Queue Data Contributor'
   'Storage Table Data Contributor'
 ]
+var byOffice = mailConnector == 'office365'
+var officeApiId = subscriptionResourceId('Microsoft.Web/locations/managedApis', location, 'office365')
 var password = empty(mail.username) ? '' : '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/smtp-password)'
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
@@ -179,6 +185,30 @@ resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01'
   properties: { allow: false }
 }
 
+// The account that mails come from is given to it in the portal: its sign-in cannot be deployed. Only the Logic App may use it.
+resource office 'Microsoft.Web/connections@2016-06-01' = if (byOffice) {
+  name: 'office365-${name}'
+  location: location
+  tags: tags
+  kind: 'V2' // the one that Logic Apps (Standard) use with an identity
+  properties: {
+    displayName: 'Mails of the airlock'
+    api: { id: officeApiId }
+  }
+}
+
+resource officeAccess 'Microsoft.Web/connections/accessPolicies@2016-06-01' = if (byOffice) {
+  parent: office
+  name: name
+  location: location
+  properties: {
+    principal: {
+      type: 'ActiveDirectory'
+      identity: { tenantId: tenant().tenantId, objectId: app.identity.principalId }
+    }
+  }
+}
+
 resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   parent: app
   name: 'appsettings'
@@ -205,6 +235,11 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     Smtp_enableSSL: 'true'
     Smtp_username: mail.username
     Smtp_password: password
+    // The workflow names both ways; the one that is not taken has settings that lead nowhere.
+    office365_apiId: officeApiId
+    office365_connectionId: byOffice ? office.id : ''
+    office365_connectionRuntimeUrl: byOffice ? office.properties.connectionRuntimeUrl : ''
+    NOTIFIER_MAIL_CONNECTOR: mailConnector
     NOTIFIER_SENDER: mail.sender
     NOTIFIER_LANGUAGE: mail.language
     NOTIFIER_TIME_ZONE: mail.timeZone

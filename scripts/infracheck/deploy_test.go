@@ -25,6 +25,7 @@ case "$(basename "$0") $*" in
   *"outputs.notifierName"*) cat "$FAKE/notifier" ;;
   *"outputs.notifierAccount"*) echo stairlocklgtre1 ;;
   *"outputs.suffix"*) echo abcd ;;
+  *"parameters.mailConnector"*) echo office365 ;;
   *"parameters.plan"*) cat "$FAKE/plan" ;;
   *"parameters.privateApp"*) echo false ;;
   *"parameters.layout"*) echo compact ;;
@@ -174,6 +175,9 @@ func TestDeployPremiumAndNotifier(t *testing.T) {
 	}
 	order(t, commands, "plan=premium", "blob upload --auth-mode login --account-name stairlockfntre1", "functionapp restart",
 		"blob upload --auth-mode login --account-name stairlocklgtre1", "logicapp restart", "codeDeployed=true")
+	if !strings.Contains(said, "signed in to the connection office365-logic-airlock-tre1") {
+		t.Errorf("nobody is told to sign in: %s", said)
+	}
 }
 
 func TestDeployRefusesAnotherDelivery(t *testing.T) {

@@ -181,6 +181,48 @@ func TestEveryAlertHasAPlaybook(t *testing.T) {
 	}
 }
 
+// TestTheNotifierGetsItsSettings: the deployment gives the Logic App every setting that its project names, whichever way it mails.
+func TestTheNotifierGetsItsSettings(t *testing.T) {
+	named := map[string]bool{}
+	for _, file := range []string{"connections.json", "parameters.json"} {
+		raw, err := os.ReadFile(infra + "/notifier/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range regexp.MustCompile(`@appsetting\('([^']+)'\)`).FindAllStringSubmatch(string(raw), -1) {
+			named[match[1]] = true
+		}
+	}
+	connectors := map[any]bool{}
+	few, err := infracheck.FewPlans(load(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range few {
+		for _, r := range p.Deployment.Of("Microsoft.Web/sites/config") {
+			given, _ := r.Get("properties").(map[string]any)
+			if !strings.HasPrefix(r.Name, "logic-") {
+				continue
+			}
+			connector := given["NOTIFIER_MAIL_CONNECTOR"]
+			connectors[connector] = true
+			for name := range named {
+				if _, ok := given[name]; !ok {
+					t.Errorf("%v does not set %s", p, name)
+				}
+			}
+			for _, kind := range []string{"Microsoft.Web/connections", "Microsoft.Web/connections/accessPolicies"} {
+				if n := len(p.Deployment.Of(kind)); (n == 1) != (connector == "office365") {
+					t.Errorf("%v has %d of %s", p, n, kind)
+				}
+			}
+		}
+	}
+	if len(named) < 10 || !connectors["smtp"] || !connectors["office365"] {
+		t.Errorf("%d settings are named, and mails are sent by %v", len(named), connectors)
+	}
+}
+
 // checkPlaybook: the same questions are answered by each, and links between them lead somewhere.
 func checkPlaybook(t *testing.T, file string) {
 	t.Helper()

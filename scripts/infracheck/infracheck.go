@@ -121,7 +121,14 @@ func FewPlans(program *bicep.Program) ([]Plan, error) {
 		},
 	}
 	others := choices{{"layout", []any{"compact"}}, {"eventDelivery", []any{"queue"}}, {"malwareScanning", []any{false}}, {"codeDeployed", []any{false, true}}}
-	var plans []Plan
+	office := maps.Clone(mail)
+	for _, unused := range []string{"server", "port", "username"} {
+		delete(office, unused)
+	}
+	plans, err := deploy(program, "main", choices{{"mail", []any{office}}, {"mailConnector", []any{"office365"}}}.all(Example("main")))
+	if err != nil {
+		return nil, err
+	}
 	for _, template := range []string{"main", "workspace"} {
 		for _, c := range slices.Concat(others, alone[template]) {
 			base := Example(template)

@@ -215,7 +215,7 @@ var (
 	// Azure has no released version of these.
 	previewOnly = []string{"Microsoft.Insights/diagnosticSettings"}
 	// Types of one provider that are versioned apart from the others.
-	apart = regexp.MustCompile(`^Microsoft\.(Insights/[a-zA-Z]+|Network/privateDnsZones)`)
+	apart = regexp.MustCompile(`^Microsoft\.(Insights/[a-zA-Z]+|Network/privateDnsZones|Web/connections)`)
 )
 
 func versions(_ *bicep.Program, plans []Plan) []string {
@@ -280,6 +280,8 @@ var limits = map[string]*regexp.Regexp{
 	"Microsoft.ServiceBus/namespaces/queues":                      regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,259}$`),
 	"Microsoft.ServiceBus/namespaces/topics":                      regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,259}$`),
 	"Microsoft.ServiceBus/namespaces/topics/subscriptions":        regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$`),
+	"Microsoft.Web/connections":                                   regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,78}[A-Za-z0-9_]$`),
+	"Microsoft.Web/connections/accessPolicies":                    regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,78}[A-Za-z0-9_]$`),
 	"Microsoft.Web/serverfarms":                                   regexp.MustCompile(`^[A-Za-z0-9-]{1,60}$`),
 	"Microsoft.Web/sites":                                         regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,58}[A-Za-z0-9]$`),
 	"Microsoft.Web/sites/basicPublishingCredentialsPolicies":      regexp.MustCompile(`^(ftp|scm)$`),

@@ -337,7 +337,8 @@ func (a *Azure) startMail(ctx context.Context, o Options, log zerolog.Logger, re
 		Dir: filepath.Join(repository, "infra", "notifier"), Workflow: "AirlockNotifier",
 		Settings: map[string]string{
 			"NOTIFIER_SENDER": "airlock@tre.example.org", "NOTIFIER_LANGUAGE": "en", "NOTIFIER_TIME_ZONE": "UTC",
-			"NOTIFIER_TIME_ZONE_LABEL": "UTC",
+			"NOTIFIER_TIME_ZONE_LABEL": "UTC", "NOTIFIER_MAIL_CONNECTOR": "smtp",
+			"office365_apiId": "/managedApis/office365", "office365_connectionId": "", "office365_connectionRuntimeUrl": "",
 		},
 		ConnectionString: a.Bus.ConnectionString(), SMTPAddress: a.Mailbox.SMTPAddress(),
 		Log: log.With().Str("part", "logicapp").Logger(),

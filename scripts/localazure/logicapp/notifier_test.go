@@ -25,7 +25,9 @@ const notifierDir = "../../../infra/notifier"
 func notifierSettings() map[string]string {
 	return map[string]string{
 		"NOTIFIER_SENDER": "airlock@tre.example", "NOTIFIER_LANGUAGE": "en",
-		"NOTIFIER_TIME_ZONE": "GMT Standard Time", "NOTIFIER_TIME_ZONE_LABEL": "UK time",
+		"NOTIFIER_TIME_ZONE": "GMT Standard Time", "NOTIFIER_TIME_ZONE_LABEL": "UK time", "NOTIFIER_MAIL_CONNECTOR": "smtp",
+		"office365_apiId":        "/subscriptions/s/providers/Microsoft.Web/locations/westeurope/managedApis/office365",
+		"office365_connectionId": "/connection", "office365_connectionRuntimeUrl": "https://office365.example",
 	}
 }
 
@@ -36,6 +38,7 @@ type recorder struct {
 	waited  time.Duration
 	refuse  func(to string) bool
 	asked   int // how often a mail was to be sent
+	office  int // of these, by Office 365
 }
 
 func (r *recorder) operations() map[string]workflow.Operation {
@@ -43,8 +46,12 @@ func (r *recorder) operations() map[string]workflow.Operation {
 	for key := range new(App).operations() {
 		_, name, _ := strings.Cut(key, "#")
 		ops[key] = func(_ context.Context, p map[string]any) (any, error) {
-			if name == "sendEmail" {
-				return nil, r.send(p)
+			switch name {
+			case "sendEmail":
+				return nil, r.send(p, letterOf)
+			case "post /v2/Mail":
+				r.office++
+				return nil, r.send(p, officeLetter)
 			}
 			if p["lockToken"] != "the-lock" {
 				return nil, fmt.Errorf("lock token %v", p["lockToken"])
@@ -57,13 +64,14 @@ func (r *recorder) operations() map[string]workflow.Operation {
 	return ops
 }
 
-func (r *recorder) send(p map[string]any) error {
+func (r *recorder) send(p map[string]any, read func(map[string]any) (letter, error)) error {
 	r.asked++
 	// The real checks of the parameters, so that a run cannot pass here what the connector would refuse.
-	if _, err := letterOf(p); err != nil {
+	m, err := read(p)
+	if err != nil {
 		return err
 	}
-	if to, _ := p["to"].(string); r.refuse != nil && r.refuse(to) {
+	if to := m.to[0].Address; r.refuse != nil && r.refuse(to) {
 		return errors.New("550 no such recipient")
 	}
 	r.mails = append(r.mails, p)

@@ -35,7 +35,7 @@ func load(o Options, operations map[string]workflow.Operation) (*workflow.Workfl
 	if err != nil {
 		return nil, err
 	}
-	return w, checkConnections(filepath.Join(o.Dir, "connections.json"), w.Connections())
+	return w, checkConnections(filepath.Join(o.Dir, "connections.json"), w.Connections(), o.Settings)
 }
 
 func readObject(path string) (map[string]any, error) {
@@ -119,13 +119,20 @@ func setting(text string, values map[string]string) (any, error) {
 }
 
 // checkConnections makes sure that connections.json has each connection that the workflow uses, with the same provider.
-func checkConnections(path string, used map[string]string) error {
+func checkConnections(path string, used, settings map[string]string) error {
 	file, err := readObject(path)
 	if err != nil {
 		return err
 	}
 	known, _ := file["serviceProviderConnections"].(map[string]any)
+	managed, _ := file["managedApiConnections"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(used)) {
+		if strings.HasPrefix(used[name], workflow.ManagedAPI) {
+			if err := checkManaged(name, used[name], managed[name], settings); err != nil {
+				return err
+			}
+			continue
+		}
 		connection, ok := known[name].(map[string]any)
 		if !ok {
 			return fmt.Errorf("connections.json has no connection %q", name)
@@ -134,6 +141,50 @@ func checkConnections(path string, used map[string]string) error {
 		if id, _ := provider["id"].(string); !strings.EqualFold(id, used[name]) {
 			return fmt.Errorf("connection %q is to %q, not to %q", name, id, used[name])
 		}
+	}
+	return nil
+}
+
+// checkManaged checks a connection to a managed connector. Azure: it has the id of the API, which the location and the
+// subscription are in, the id of the connection, where it answers, and the identity that may use it; the first three come
+// from the settings of the app.
+func checkManaged(name, provider string, entry any, values map[string]string) error {
+	connection, ok := entry.(map[string]any)
+	if !ok {
+		return fmt.Errorf("connections.json has no managed connection %q", name)
+	}
+	text := func(keys ...string) (string, error) {
+		var at any = connection
+		for _, key := range keys {
+			m, _ := at.(map[string]any)
+			at = m[key]
+		}
+		s, _ := at.(string)
+		if !strings.HasPrefix(s, "@") {
+			return s, nil
+		}
+		v, err := setting(s, values)
+		s, _ = v.(string)
+		return s, err
+	}
+	api, err := text("api", "id")
+	if err != nil {
+		return fmt.Errorf("connection %q: %w", name, err)
+	}
+	if !strings.HasSuffix(strings.ToLower(api), strings.ToLower(provider)) {
+		return fmt.Errorf("connection %q is to %q, not to %q", name, api, provider)
+	}
+	for _, keys := range [][]string{{"connection", "id"}, {"connectionRuntimeUrl"}} {
+		if _, err := text(keys...); err != nil {
+			return fmt.Errorf("connection %q: %w", name, err)
+		}
+	}
+	kind, err := text("authentication", "type")
+	if err == nil && kind != "ManagedServiceIdentity" {
+		err = fmt.Errorf("it is used as %q, not with the identity of the app", kind)
+	}
+	if err != nil {
+		return fmt.Errorf("connection %q: %w", name, err)
 	}
 	return nil
 }

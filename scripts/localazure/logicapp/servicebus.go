@@ -63,6 +63,7 @@ func (a *App) operations() map[string]workflow.Operation {
 	queue, topic := []string{"queueName"}, []string{"topicName", "subscriptionName"}
 	return map[string]workflow.Operation{
 		workflow.Key(smtpProvider, "sendEmail"):              a.sendEmail,
+		workflow.Key(office365, "post /v2/Mail"):             a.sendByOffice365,
 		workflow.Key(serviceBus, "completeQueueMessageV2"):   settle(queue, complete),
 		workflow.Key(serviceBus, "completeTopicMessageV2"):   settle(topic, complete),
 		workflow.Key(serviceBus, "abandonQueueMessageV2"):    settle(queue, abandon),

@@ -24,6 +24,7 @@ type kind struct {
 
 func kinds() map[string]kind {
 	return map[string]kind{
+		"ApiConnection":         {[]string{"inputs"}, compileAPIConnection},
 		"AppendToArrayVariable": {[]string{"inputs"}, compileAppend},
 		"Compose":               {[]string{"inputs"}, compileCompose},
 		"Foreach":               {[]string{"foreach", "actions", "operationOptions"}, compileForeach},

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -220,7 +221,52 @@ func compileServiceProvider(l *loader, _ string, o *object) (doer, error) {
 	if !ok {
 		return nil, fmt.Errorf("unknown operation %s of %s", operation, provider)
 	}
-	t, err := l.compileEach(inputs, "parameters")
+	return l.calling(inputs, "parameters", operation, call)
+}
+
+// compileAPIConnection reads a call of a managed connector. Azure: in Logic Apps (Standard) the connection is named by
+// host.connection.referenceName, and what is called by the method and the path that the connector's description has. The
+// parts of a path, and queries, are not supported.
+func compileAPIConnection(l *loader, _ string, o *object) (doer, error) {
+	inputs, err := inputsOf(o, "host", "method", "path", "body")
+	if err != nil {
+		return nil, err
+	}
+	host, err := inputs.child("host")
+	if err != nil {
+		return nil, err
+	}
+	connection, err := host.child("connection")
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(host.only("connection"), connection.only("referenceName")); err != nil {
+		return nil, err
+	}
+	name, err := connection.text("referenceName")
+	if err != nil {
+		return nil, err
+	}
+	method, err := inputs.text("method")
+	if err != nil {
+		return nil, err
+	}
+	path, err := inputs.text("path")
+	if err != nil {
+		return nil, err
+	}
+	provider, operation := ManagedAPI+name, method+" "+path
+	call, ok := l.env.Operations[Key(provider, operation)]
+	if !ok {
+		return nil, fmt.Errorf("unknown operation %s of %s", operation, provider)
+	}
+	l.connections[name] = provider
+	return l.calling(inputs, "body", operation, call)
+}
+
+// calling is an action that calls an operation with the object under a key of its inputs.
+func (l *loader) calling(inputs *object, key, operation string, call Operation) (doer, error) {
+	t, err := l.compileEach(inputs, key)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +277,7 @@ func compileServiceProvider(l *loader, _ string, o *object) (doer, error) {
 		}
 		parameters, ok := v.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("parameters must be an object")
+			return nil, fmt.Errorf("%s must be an object", key)
 		}
 		body, err := call(ctx, parameters)
 		if err != nil {

@@ -40,7 +40,12 @@ type Environment struct {
 	Wait       func(ctx context.Context, d time.Duration) error // how a Wait action waits
 }
 
+// ManagedAPI begins the provider of a managed connector, before its name. Azure: so ends the id of its API.
+const ManagedAPI = "/managedApis/"
+
 // Key is the name of an operation in Environment.Operations. Azure: the provider's id is not case-sensitive.
+//
+// The provider of a managed connector is ManagedAPI and its name, its operation the method and the path.
 func Key(provider, operation string) string { return strings.ToLower(provider) + "#" + operation }
 
 // A Trigger is how a workflow wants to be started.

@@ -12,25 +12,26 @@ import (
 	"time"
 )
 
-// bench is an environment whose one operation notes what it is called with, and fails on request.
+// bench is an environment whose one operation, by two names, notes what it is called with, and fails on request.
 type bench struct {
 	calls  []map[string]any
 	waited time.Duration
 }
 
 func (b *bench) environment() Environment {
+	do := func(_ context.Context, p map[string]any) (any, error) {
+		if p["fail"] == true {
+			return nil, errors.New("on request")
+		}
+		b.calls = append(b.calls, p)
+		return map[string]any{"done": p["what"]}, nil
+	}
 	return Environment{
 		Parameters: map[string]any{"list": []any{"a", "b", "c"}, "none": []any{}, "n": int64(2), "name": "x"},
 		Settings:   map[string]string{"TOPIC": "t"},
-		Operations: map[string]Operation{Key("/serviceProviders/Test", "do"): func(_ context.Context, p map[string]any) (any, error) {
-			if p["fail"] == true {
-				return nil, errors.New("on request")
-			}
-			b.calls = append(b.calls, p)
-			return map[string]any{"done": p["what"]}, nil
-		}},
-		Now:  func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
-		Wait: func(_ context.Context, d time.Duration) error { b.waited += d; return nil },
+		Operations: map[string]Operation{Key("/serviceProviders/Test", "do"): do, Key(ManagedAPI+"mailer", "post /v2/Do"): do},
+		Now:        func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+		Wait:       func(_ context.Context, d time.Duration) error { b.waited += d; return nil },
 	}
 }
 
@@ -59,6 +60,12 @@ func (b *bench) run(t *testing.T, actions string) *Result {
 		t.Fatal(err)
 	}
 	return result
+}
+
+// callManaged is an action that calls the managed operation of the bench.
+func callManaged(name, body string) string {
+	return fmt.Sprintf(`"%s": {"type": "ApiConnection", "inputs": {"host": {"connection": {"referenceName": "mailer"}}, "method": "post", "path": "/v2/Do",
+	 "body": {%s}}}`, name, body)
 }
 
 const broken = `"Broken": {"type": "Compose", "inputs": "@int('x')"}`
@@ -116,6 +123,9 @@ func TestActions(t *testing.T) {
 		{name: "Wait", actions: `"W": {"type": "Wait", "inputs": {"interval": {"count": "@parameters('n')", "unit": "Minute"}}}`, status: Succeeded},
 		{name: "ServiceProvider", actions: call("C", `"what": "it"`, "") + `, "A": {"type": "Compose", "inputs": "@body('C')['done']", "runAfter": {"C": ["Succeeded"]}}`,
 			status: Succeeded, action: "A", outputs: "it", calls: []any{"it"}},
+		{name: "ApiConnection", actions: callManaged("C", `"what": "it"`) + `, "A": {"type": "Compose", "inputs": "@body('C')['done']", "runAfter": {"C": ["Succeeded"]}}`,
+			status: Succeeded, action: "A", outputs: "it", calls: []any{"it"}},
+		{name: "ApiConnection fails", actions: callManaged("C", `"what": "it", "fail": true`), status: Failed},
 		{name: "Terminate", actions: `"T": {"type": "Terminate", "inputs": {"runStatus": "Cancelled"}}, ` + call("C", `"what": 1`, `"T": ["Succeeded"]`), status: Cancelled},
 		{name: "Terminate inside", actions: `"S": {"type": "Scope", "actions": {"T": {"type": "Terminate", "inputs": {"runStatus": "Failed", "runError": {"code": "C", "message": "@parameters('name')"}}}}}, ` +
 			call("C", `"what": 1`, `"S": ["Succeeded"]`), status: Failed},
@@ -196,6 +206,9 @@ func TestLoadRefuses(t *testing.T) {
 		"input":              {`"A": {"type": "Query", "inputs": {"from": [], "where": "@true", "limit": 1}}`, `unknown key "limit"`},
 		"operation":          {strings.Replace(call("A", "", ""), `"do"`, `"undo"`, 1), "unknown operation undo"},
 		"provider":           {strings.Replace(call("A", "", ""), "Providers/Test", "Providers/Sql", 1), "unknown operation"},
+		"managed operation":  {strings.Replace(callManaged("A", ""), "/v2/Do", "/v3/Do", 1), "unknown operation post /v3/Do of /managedApis/mailer"},
+		"managed connection": {strings.Replace(callManaged("A", ""), `"referenceName": "mailer"`, `"name": "mailer"`, 1), `unknown key "name"`},
+		"queries":            {strings.Replace(callManaged("A", ""), `"method"`, `"queries": {}, "method"`, 1), `unknown key "queries"`},
 		"parameter":          {compose("@parameters('p')"), "parameters('p'): there is none"},
 		"setting":            {compose("@appsetting('p')"), "appsetting('p'): there is none"},
 		"variable":           {compose("@variables('p')"), "variables('p'): there is none"},
