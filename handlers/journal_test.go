@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -24,6 +25,7 @@ func written(t *testing.T) map[string]map[string]any {
 	j := newJournal(&out, "info", time.Now)
 	failure := errors.New("x")
 	j.problem(t.Context(), failure)
+	j.problem(t.Context(), fmt.Errorf("evidence: %w", airlock.ErrBroken)) // the same line with one field more
 	j.invocation(customhandler.Report{Err: failure, Logs: []string{"x"}})
 	j.request(t.Context(), api.Entry{Err: failure})
 	for _, what := range airlock.Observations() {
