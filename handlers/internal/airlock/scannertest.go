@@ -16,7 +16,7 @@ import (
 // be, so that nothing takes it for one, no person hears of it, and a process that dies in between leaves nothing half done
 // that the next look could not read.
 const (
-	scannerTestID   = "00000000-0000-7000-8000-000000000000" // a UUID of version 7 from 1970
+	scannerTestID   = "00000000-0000-7000-8000-5ca77e570000" // a UUID of version 7 from 1970
 	scannerTestFile = "eicar.txt"
 	scannerTestTime = 15 * time.Minute // then the scanner has failed
 	scannerTestKept = time.Hour        // then the container is deleted
@@ -115,19 +115,19 @@ func (s *Service) enterScannerTest(who Identity) (Place, error) {
 	if !who.isAdmin() {
 		return Place{}, missingRole([]Role{RoleAdmin})
 	}
-	place, ok := s.scannerTestPlace()
+	place, ok := s.Layout.scannerTest(s.TRE)
 	if !ok {
 		return Place{}, problem(Illegal, "scanner_test", "The holding zone of imports is not the TRE's own here, so that there is none to test.")
 	}
 	return place, nil
 }
 
-// scannerTestPlace is the container of tests. ok is false where the layout gives imports no holding zone of the TRE.
-func (s *Service) scannerTestPlace() (p Place, ok bool) {
-	if at := s.Layout[LayoutKey(Import, statemachine.Holding)]; strings.Contains(at.Account+at.Container, "{ws}") {
+// scannerTest is the container of tests. ok is false where the layout gives imports no holding zone of the TRE.
+func (l Layout) scannerTest(tre string) (p Place, ok bool) {
+	if at := l[LayoutKey(Import, statemachine.Holding)]; strings.Contains(at.Account+at.Container, "{ws}") {
 		return Place{}, false
 	}
-	p, err := s.Layout.Place(Import, s.TRE, "", scannerTestID, statemachine.Spot{Zone: statemachine.Holding, Round: 1})
+	p, err := l.Place(Import, tre, "", scannerTestID, statemachine.Spot{Zone: statemachine.Holding, Round: 1})
 	return p, err == nil
 }
 
@@ -213,7 +213,7 @@ func (s *Service) heardScannerTest(ctx context.Context, p Place, reports []ScanR
 
 // tidyScannerTest deletes what is left of an old test.
 func (s *Service) tidyScannerTest(ctx context.Context) error {
-	p, ok := s.scannerTestPlace()
+	p, ok := s.Layout.scannerTest(s.TRE)
 	if !ok {
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // testPlace is where the self-test of the scanner puts its file.
-var testPlace = airlock.Place{Account: "stalimiptre", Container: "00000000-0000-7000-8000-000000000000"}
+var testPlace = airlock.Place{Account: "stalimiptre", Container: "00000000-0000-7000-8000-5ca77e570000"}
 
 const testFile = "eicar.txt"
 

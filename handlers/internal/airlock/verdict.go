@@ -35,7 +35,7 @@ func (s *Service) ScannedAll(ctx context.Context, reports []ScanReport) (heard [
 }
 
 func (s *Service) scanned(ctx context.Context, reports []ScanReport) ([]Heard, error) {
-	if p, ok := s.scannerTestPlace(); ok && p == reports[0].Place {
+	if p, ok := s.Layout.scannerTest(s.TRE); ok && p == reports[0].Place {
 		return s.heardScannerTest(ctx, p, reports)
 	}
 	r, settings, spot, heard, err := s.whose(ctx, reports[0].Place)
