@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"reflect"
@@ -22,6 +23,25 @@ func TestSmallPlay(t *testing.T) {
 	last := "chaos: 12 requests, 3 kills, lost 0, stuck 0, violations 0\n"
 	if !found.well() || !strings.HasSuffix(out.String(), last) {
 		t.Errorf("not all is well:\n%s", &out)
+	}
+}
+
+func TestWhatIsAsked(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		want string
+	}{
+		{"-requests 0", "at least one request"}, {"-clients 0", "one client"}, {"-kills -1", "no fewer kills"}, {"200 50", `"200" is no flag`},
+		{"-kill 3", "not defined: -kill"}, {"-h", flag.ErrHelp.Error()},
+	} {
+		var out bytes.Buffer
+		err := run(t.Context(), strings.Fields(test.args), &out)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%q: %v", test.args, err)
+		}
+		if test.args == "-h" && !strings.HasPrefix(out.String(), help) {
+			t.Errorf("it helps with %q", &out)
+		}
 	}
 }
 

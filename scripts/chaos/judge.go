@@ -23,7 +23,8 @@ type findings struct {
 	violations []string // anything else that must not be
 
 	extras  int // drafts that came of a lost answer, and rest
-	notices int // that were due, and came
+	due     int // notices that people had to get
+	notices int // of these, those that came
 }
 
 func (f *findings) well() bool { return len(f.lost)+len(f.stuck)+len(f.violations) == 0 }
@@ -256,6 +257,7 @@ func (j *judge) tellings(ctx context.Context) error {
 			if told[t] > n {
 				j.found.wrong("%s: the %s had to hear of %s %d times and did %d times", id, t.audience, t.status, n, told[t])
 			}
+			j.found.due += n
 			j.found.notices += min(told[t], n)
 			delete(told, t)
 		}

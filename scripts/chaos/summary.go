@@ -65,13 +65,16 @@ func (s *stage) sayWaiting() {
 
 // summarise prints everything that was found, and as the last line whether all is well.
 func (s *stage) summarise(f findings) {
-	for kind, list := range map[string][]string{"LOST": f.lost, "STUCK": f.stuck, "VIOLATION": f.violations} {
-		for i, what := range list {
+	for _, found := range []struct {
+		kind string
+		list []string
+	}{{"LOST", f.lost}, {"STUCK", f.stuck}, {"VIOLATION", f.violations}} {
+		for i, what := range found.list {
 			if i == listed {
-				fmt.Fprintf(s.out, "%s: and %d more\n", kind, len(list)-listed)
+				fmt.Fprintf(s.out, "%s: and %d more\n", found.kind, len(found.list)-listed)
 				break
 			}
-			fmt.Fprintf(s.out, "%s: %s\n", kind, what)
+			fmt.Fprintf(s.out, "%s: %s\n", found.kind, what)
 		}
 	}
 	kills, total, weathers, _ := s.monkey.tally()
@@ -93,7 +96,7 @@ func (s *stage) summarise(f findings) {
 	row("answers", "%s", s.answers())
 	row("answers that were lost", "%d, which left %d drafts that nobody knows of", s.ledger.lost(), f.extras)
 	row("retries of failed requests", "%d", s.retries())
-	row("notices", "%d due, and all of them came", f.notices)
+	row("notices", "%d due, %d of them came", f.due, f.notices)
 	if stats, err := s.azure.Bus.Stats(context.Background()); err == nil {
 		row("dead letters", "%d", stats[localazure.StatusQueue].DeadLettered)
 	}
