@@ -38,6 +38,7 @@ type Facts struct {
 	Arrived     bool // what was to be moved has arrived, equal to the manifest
 	GatesPassed bool
 	GateBlocked bool
+	Hashed      bool // the SHA-256 of every sealed file is known
 }
 
 // RefusalKind says what sort of no it is.

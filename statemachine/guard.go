@@ -13,6 +13,7 @@ const (
 	Arrived           Guard = "arrived"
 	GatesPassed       Guard = "gates_passed"
 	GateBlocked       Guard = "gate_blocked"
+	Hashed            Guard = "hashed"
 	ReasonGiven       Guard = "reason_given"
 	NotTheRequester   Guard = "not_the_requester"
 	FirstInRound      Guard = "first_in_round"
@@ -69,6 +70,8 @@ var guardRules = map[Guard]guardRule{
 		"The automatic checks have not passed."},
 	GateBlocked: {func(f Facts) bool { return f.GateBlocked },
 		"No automatic check has blocked the request."},
+	Hashed: {func(f Facts) bool { return f.Hashed },
+		"The SHA-256 of a file is not known yet."},
 	ReasonGiven: {func(f Facts) bool { return f.Explanation },
 		"This needs a reason."},
 	NotTheRequester: {func(f Facts) bool { return f.SelfReview || !f.IsRequester },

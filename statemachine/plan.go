@@ -8,6 +8,7 @@ const (
 	KindOpen     Kind = "open"      // make the container at To
 	KindSeal     Kind = "seal"      // move the files of the manifest from From to To, where nobody can change them
 	KindGates    Kind = "gates"     // wait for the verdict of every required gate
+	KindHash     Kind = "hash"      // compute the SHA-256 of every sealed file at From
 	KindMove     Kind = "move"      // move the sealed files from From to To and compare what arrived
 	KindHandBack Kind = "hand_back" // move whatever is at From to To, for the requester to change
 	KindErase    Kind = "erase"     // delete the container at From
@@ -37,6 +38,9 @@ type Task struct {
 func (t Task) Moves() bool {
 	return t.Kind == KindSeal || t.Kind == KindMove || t.Kind == KindHandBack
 }
+
+// Alongside reports whether what is owed after the task can be done while it waits.
+func (t Task) Alongside() bool { return t.Kind == KindGates }
 
 // Moving reports whether any of the tasks moves data. While it does, a request gives out no link and takes no submission.
 func Moving(owed []Task) bool {
@@ -92,7 +96,7 @@ func Plan(t Transition, round int, owed []Task) (next []Task, nextRound int) {
 			eraseOnce(from)
 		case KindOpen:
 			next = append(next, Task{Kind: o.Kind, To: Spot{o.To, nextRound}})
-		case KindGates:
+		case KindGates, KindHash:
 			next = append(next, Task{Kind: o.Kind, From: from})
 		case KindForget:
 			next = append(next, Task{Kind: o.Kind})
@@ -124,6 +128,7 @@ func (t Transition) reads(s Spot, round int) bool {
 func open(to Zone) Owing       { return Owing{Kind: KindOpen, To: to} }
 func seal(from, to Zone) Owing { return Owing{Kind: KindSeal, From: from, To: to} }
 func runGates() Owing          { return Owing{Kind: KindGates, From: Holding} }
+func hash(zone Zone) Owing     { return Owing{Kind: KindHash, From: zone} }
 func move(from, to Zone) Owing { return Owing{Kind: KindMove, From: from, To: to} }
 func handBack(from Zone) Owing { return Owing{Kind: KindHandBack, From: from, To: Intake} }
 func erase(zone Zone) Owing    { return Owing{Kind: KindErase, From: zone} }

@@ -136,7 +136,7 @@ func run(places map[sm.Spot]bool, owed []sm.Task) {
 		switch task.Kind {
 		case sm.KindErase:
 			delete(places, task.From)
-		case sm.KindGates, sm.KindForget:
+		case sm.KindGates, sm.KindHash, sm.KindForget:
 		default:
 			places[task.To] = true
 		}

@@ -37,6 +37,8 @@ func (o Owing) String() string {
 		return fmt.Sprintf("make the %s container", o.To)
 	case KindGates:
 		return "run the gates"
+	case KindHash:
+		return fmt.Sprintf("compute the SHA-256 of each file in %s", o.From)
 	case KindErase:
 		return fmt.Sprintf("delete %s", o.From)
 	case KindForget:

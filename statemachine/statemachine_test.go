@@ -45,7 +45,7 @@ func allFacts(visit func(sm.Facts)) {
 							SelfReview: bit(3), ApprovalsNeeded: 2, ApprovalsGiven: given, Moving: bit(4), SpokenThisRound: bit(5),
 							FileProblem: problem, Explanation: bit(6), Idle: bit(7), Outlived: bit(7), Purged: bit(9), OnHold: bit(10),
 							Held: bit(10), Sealed: bit(8), Arrived: bit(8),
-							GatesPassed: bit(8), GateBlocked: !bit(8),
+							GatesPassed: bit(8), Hashed: bit(8), GateBlocked: !bit(8),
 						})
 					}
 				}
@@ -168,7 +168,7 @@ func TestNobodyPassesAlone(t *testing.T) {
 							f := sm.Facts{
 								Status: s.status, FailedIn: s.failedIn, Parties: parties, IsRequester: isRequester, DirectionEnabled: true,
 								ApprovalsNeeded: needed, ApprovalsGiven: s.approvals, SpokenThisRound: spoken, Explanation: true,
-								Idle: true, Sealed: gate == 1, GatesPassed: gate == 1, GateBlocked: gate == 0, Arrived: true,
+								Idle: true, Sealed: gate == 1, GatesPassed: gate == 1, Hashed: gate == 1, GateBlocked: gate == 0, Arrived: true,
 							}
 							got, _ := sm.Decide(f, row.Event)
 							if got == nil || got.From != row.From {

@@ -59,11 +59,11 @@ var transitions = slices.Concat(life, end, holds(Draft, InReview, Approved, Reje
 var life = []Transition{
 	{None, EventCreate, Draft, Researcher | Owner, guards(DirectionEnabled), tasks(open(Intake))},
 
-	{Draft, EventSubmit, Submitted, Requester | Owner, guards(Prepared, FilesAcceptable), tasks(seal(Intake, Holding), runGates())},
+	{Draft, EventSubmit, Submitted, Requester | Owner, guards(Prepared, FilesAcceptable), tasks(seal(Intake, Holding), runGates(), hash(Holding))},
 	{Draft, EventCancel, Cancelled, Requester | Owner | Admin, guards(NotHeld), tasks(erase(Intake))},
 	{Draft, EventExpire, Cancelled, System, guards(Idle, NotHeld), tasks(erase(Intake))},
 
-	{Submitted, EventClear, InReview, System, guards(Sealed, GatesPassed), tasks(erase(Intake))},
+	{Submitted, EventClear, InReview, System, guards(Sealed, GatesPassed, Hashed), tasks(erase(Intake))},
 	{Submitted, EventBlock, BlockingInProgress, System, guards(GateBlocked), tasks(erase(Intake), move(Holding, Quarantine))},
 	{Submitted, EventUnseal, Draft, System, guards(ReasonGiven), tasks(handBack(Intake), erase(Intake), erase(Holding))},
 	{Submitted, EventFail, Failed, System, guards(ReasonGiven), nil},
@@ -83,7 +83,7 @@ var life = []Transition{
 
 	{Approved, EventRevoke, Revoked, Reviewer | Admin, guards(DataKept, ExplanationGiven), tasks(move(Released, Refused), erase(Released))},
 
-	{Failed, EventResumeSubmitted, Submitted, Reviewer | Owner | Admin, guards(FailedInSubmitted), tasks(seal(Intake, Holding), runGates())},
+	{Failed, EventResumeSubmitted, Submitted, Reviewer | Owner | Admin, guards(FailedInSubmitted), tasks(seal(Intake, Holding), runGates(), hash(Holding))},
 	{Failed, EventResumeApproval, ApprovalInProgress, Reviewer | Owner | Admin, guards(FailedInApproval), tasks(move(Holding, Released))},
 	{Failed, EventResumeRejection, RejectionInProgress, Reviewer | Owner | Admin, guards(FailedInRejection), tasks(move(Holding, Refused))},
 	{Failed, EventResumeBlocking, BlockingInProgress, Reviewer | Owner | Admin, guards(FailedInBlocking), tasks(move(Holding, Quarantine))},

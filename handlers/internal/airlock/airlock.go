@@ -108,6 +108,9 @@ type Request struct {
 	Reviews    []Review      `json:"reviews,omitempty"`
 	Comments   int           `json:"comments,omitempty"` // of this round
 
+	// ManifestDigest is that of the round's manifest, once the SHA-256 of every sealed file is known: what people decide about.
+	ManifestDigest string `json:"manifestDigest,omitempty"`
+
 	Owed       []statemachine.Task `json:"owed,omitempty"`       // data work, in order
 	Untold     []string            `json:"untold,omitempty"`     // ids of the notices that are not published yet
 	OnHold     bool                `json:"onHold,omitempty"`     // there is a legal hold on it

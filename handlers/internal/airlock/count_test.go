@@ -22,7 +22,7 @@ func (w *world) counts(before map[memstore.Op]int, nudges int) string {
 			parts = append(parts, fmt.Sprintf("%s %d", op, n))
 		}
 	}
-	for _, op := range []memzone.Op{memzone.OpOpen, memzone.OpList, memzone.OpCopy, memzone.OpRemove, memzone.OpErase, memzone.OpLink} {
+	for _, op := range []memzone.Op{memzone.OpOpen, memzone.OpList, memzone.OpCopy, memzone.OpRead, memzone.OpRemove, memzone.OpErase, memzone.OpLink} {
 		if n := w.zones.Count(op); n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", op, n))
 		}
@@ -124,7 +124,7 @@ func TestAnApprovedImportCostsWhatItMust(t *testing.T) {
 	w.zones.ResetCounts()
 	r = w.do(w.Submit(t.Context(), researcher, ws, r.ID))
 	r = w.do(w.Review(t.Context(), manager, ws, r.ID, approve()))
-	const want = "Request 11, Manifest 3, Notices 2, Commit 7, Workspace 1, Open 2, List 6, Copy 2, Erase 2, Nudge 3"
+	const want = "Request 11, Manifest 3, Notices 2, Commit 7, Workspace 1, Open 2, List 6, Copy 2, Read 1, Erase 2, Nudge 3"
 	if got := w.counts(before, nudges); r.Status != sm.Approved || got != want {
 		t.Errorf("it costs %s; it must cost %s", got, want)
 	}

@@ -31,6 +31,7 @@ type scenario struct {
 	name     string
 	settings func(*airlock.Settings)
 	steps    []step
+	timing   func(*airlock.Timing)
 	alike    bool // it has very many writes of the same kind: each goes wrong in one way, in turn, instead of in every way
 }
 
@@ -175,6 +176,10 @@ func scenarios() []scenario {
 			steps: []step{creates(airlock.Import), submitted, approved},
 		},
 		{
+			name: "read in many pieces", timing: inPieces,
+			steps: []step{creates(airlock.Import), submits(sm.InReview, "a.csv", "b.csv"), approved},
+		},
+		{
 			name: "many files", settings: func(s *airlock.Settings) { s.MaxFiles = 100 }, alike: true,
 			steps: []step{creates(airlock.Import), submits(sm.InReview, numbered(airlock.ManifestPage+2)...), approved},
 		},
@@ -219,6 +224,10 @@ func (s scenario) play(t *testing.T, onWrite func(p *play, name string) effect, 
 		settings = append(settings, s.settings)
 	}
 	p := &play{world: newWorld(t, settings...)}
+	if s.timing != nil {
+		p.timing = s.timing
+		p.build()
+	}
 	p.onWrite = func(name string) effect { return onWrite(p, name) }
 	for _, st := range s.steps {
 		before := 0

@@ -94,6 +94,12 @@ func (w *world) zoneFault(c memzone.Call) (before, after error) {
 	switch c.Op {
 	case memzone.OpOpen, memzone.OpCopy, memzone.OpWrite, memzone.OpRemove, memzone.OpErase:
 		return w.write(string(c.Op))
+	case memzone.OpRead:
+		w.alive()
+		if w.onRead != nil {
+			w.onRead()
+		}
+		return w.readFault, nil
 	default:
 		w.alive()
 		return nil, nil

@@ -1,5 +1,13 @@
 package airlock
 
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+)
+
 // Manifest lists the files of one round of a request, in the order of their names. It is made at submit, and nothing
 // but what arrived exactly so moves on.
 type Manifest struct {
@@ -16,7 +24,17 @@ type File struct {
 	SubmittedETag string `json:"submittedETag"`        // in the intake, when it was submitted
 	SealedETag    string `json:"sealedETag,omitempty"` // in the holding zone; empty until it is there
 
+	SHA256  string  `json:"sha256,omitempty"` // of the sealed bytes, in lower-case hex; empty until all of them were read
+	Reading Reading `json:"reading,omitzero"` // of the digest that is being computed; its zero value: none is
+
 	Verdict Verdict `json:"verdict,omitzero"`
+}
+
+// Reading is how far the computation of a digest has come that takes more than one invocation.
+type Reading struct {
+	ETag   string `json:"etag,omitempty"`   // of the blob that is read
+	Offset int64  `json:"offset,omitempty"` // how many of its bytes were read
+	State  []byte `json:"state,omitempty"`  // of the hash after them, as crypto/sha256 marshals it
 }
 
 // Verdict is what the malware scanner said of a file's sealed bytes.
@@ -47,6 +65,28 @@ const ManifestPage = 50
 // MaxManifestFiles is the largest manifest: its rows must fit one entity group transaction (100 operations, 4 MiB)
 // together with the request's.
 const MaxManifestFiles = 2000
+
+// Hashed reports whether the SHA-256 of every file is known.
+func (m Manifest) Hashed() bool {
+	return !slices.ContainsFunc(m.Files, func(f File) bool { return f.SHA256 == "" })
+}
+
+// Digest is the SHA-256, in hex, of the list of the files: what reviewers decide about. The list has one line for each file,
+// in the order of the bytes of the names: the file's SHA-256 in hex (a hyphen where it is not known yet), its size in bytes
+// in decimal, and its name in UTF-8, with one space between them and a line feed at the end. Names hold no line feed, so
+// two lists never read alike. Whoever has the files can compute it:
+//
+//	find . -type f -printf '%P\n' | LC_ALL=C sort | while IFS= read -r f
+//	do echo "$(sha256sum <"$f" | cut -c1-64) $(stat -c %s "$f") $f"
+//	done | sha256sum
+func (m Manifest) Digest() string {
+	files := slices.SortedFunc(slices.Values(m.Files), func(a, b File) int { return cmp.Compare(a.Name, b.Name) })
+	hash := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(hash, "%s %d %s\n", cmp.Or(f.SHA256, "-"), f.Size, f.Name)
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
 
 // Pages returns how many rows the manifest takes.
 func (m Manifest) Pages() int { return (len(m.Files) + ManifestPage - 1) / ManifestPage }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"airlock/statemachine"
@@ -26,6 +27,7 @@ func (s *Service) Reconcile(ctx context.Context, workspace, id string) error {
 // it is), and notices that were stored with it.
 func (s *Service) reconcile(ctx context.Context, r Request, notices []Notice) error {
 	workspace, id := r.WorkspaceID, r.ID
+	digests := &digests{}
 	for range maxSteps {
 		if r.ETag == "" {
 			var err error
@@ -42,6 +44,7 @@ func (s *Service) reconcile(ctx context.Context, r Request, notices []Notice) er
 			return s.postpone(ctx, r, fmt.Errorf("reconcile %s: %w", id, err))
 		}
 		l := s.look(r, settings, notices)
+		l.digests = digests
 		again, err := l.pass(ctx)
 		switch {
 		case errors.Is(err, ErrLost):
@@ -64,6 +67,17 @@ type outcome struct {
 	text  string
 	gone  bool          // there is no request any more
 	again time.Duration // no event from outside will tell: look again after this
+	first bool          // what was done so far has to be stored first; then there is more to do
+	more  bool          // there is more to do, in another invocation
+}
+
+// and is what comes of two tasks that both wait.
+func (o outcome) and(p outcome) outcome {
+	o.first, o.more = o.first || p.first, o.more || p.more
+	if o.again == 0 || p.again > 0 && p.again < o.again {
+		o.again = p.again
+	}
+	return o
 }
 
 // look is one pass over a request: its state as it will be committed, and what storage was seen to hold.
@@ -76,10 +90,11 @@ type look struct {
 	manifest *Manifest    // loaded when first needed
 	dirty    map[int]bool // pages of the manifest that differ from what is stored
 	seen     map[Place]map[string]Blob
+	digests  *digests
 }
 
 func (s *Service) look(r Request, settings Settings, notices []Notice) *look {
-	return &look{s: s, before: r, after: r, settings: settings, notices: notices, dirty: map[int]bool{}, seen: map[Place]map[string]Blob{}}
+	return &look{s: s, before: r, after: r, settings: settings, notices: notices, dirty: map[int]bool{}, seen: map[Place]map[string]Blob{}, digests: &digests{}}
 }
 
 // pass looks once and makes at most one commit. again means that there may be more to do at once.
@@ -106,17 +121,32 @@ func (l *look) pass(ctx context.Context) (again bool, err error) {
 	if out.again > 0 {
 		l.s.nudge(ctx, l.after, out.again)
 	}
-	return false, announceErr
+	if out.more {
+		l.s.nudge(ctx, l.after, 0)
+	}
+	return out.first && announceErr == nil, announceErr
 }
 
-// work does the owed tasks in order, up to the first that has to wait, and says which event follows.
+// work does the owed tasks in order, up to the first that has to wait and lets no other be done alongside, and says which
+// event follows.
 func (l *look) work(ctx context.Context) (outcome, error) {
-	for len(l.after.Owed) > 0 {
-		out, err := l.task(ctx, l.after.Owed[0])
-		if err != nil || !out.done {
+	var waiting outcome
+	for i := 0; i < len(l.after.Owed); {
+		t := l.after.Owed[i]
+		out, err := l.task(ctx, t)
+		switch {
+		case err != nil || out.event != "" || out.gone:
 			return out, err
+		case out.done:
+			l.after.Owed = slices.Concat(l.after.Owed[:i], l.after.Owed[i+1:])
+			continue
+		case !t.Alongside():
+			return waiting.and(out), nil
 		}
-		l.after.Owed = l.after.Owed[1:]
+		waiting, i = waiting.and(out), i+1
+	}
+	if len(l.after.Owed) > 0 {
+		return waiting, nil
 	}
 	status, _ := statemachine.Of(l.after.Status)
 	switch {
@@ -154,6 +184,8 @@ func (l *look) task(ctx context.Context, t statemachine.Task) (outcome, error) {
 		return l.seal(ctx, t)
 	case statemachine.KindGates:
 		return l.gates(ctx, t)
+	case statemachine.KindHash:
+		return l.hash(ctx, t)
 	case statemachine.KindMove:
 		return l.move(ctx, t)
 	case statemachine.KindHandBack:
@@ -193,11 +225,16 @@ func (l *look) fire(ctx context.Context, out outcome) error {
 	f.Idle, f.Outlived = ended, ended
 	f.Sealed, f.GatesPassed, f.Arrived = len(l.after.Owed) == 0, len(l.after.Owed) == 0, len(l.after.Owed) == 0
 	f.GateBlocked = out.event == statemachine.EventBlock
+	f.Hashed = l.manifest != nil && l.manifest.Hashed()
 	t, refusal := statemachine.Decide(f, out.event)
+	if refusal != nil && refusal.Guard == statemachine.Hashed { // an older program has sealed it, or has stored its files since
+		l.after.Owed = []statemachine.Task{{Kind: statemachine.KindHash, From: l.after.Spot()}}
+		return l.saveProgress(ctx, true)
+	}
 	if refusal != nil {
 		return fmt.Errorf("%s of %s is refused: %s", out.event, l.before.ID, refusal.Sentence)
 	}
-	digest := ""
+	digest := l.after.ManifestDigest
 	if l.manifest != nil {
 		digest, l.after.Files = l.manifest.Digest(), summary(l.manifest.Files)
 	}
@@ -219,6 +256,7 @@ func (l *look) store(ctx context.Context, c Commit) error {
 	}
 	l.before, l.after, l.notices = stored, stored, append(l.notices, c.Notices...)
 	clear(l.dirty)
+	l.digests.stored()
 	return nil
 }
 
@@ -226,8 +264,7 @@ func (l *look) store(ctx context.Context, c Commit) error {
 // failed in it: the failures of earlier passes are then over.
 func (l *look) saveProgress(ctx context.Context, well bool) error {
 	a := &l.after
-	progress := len(a.Owed) != len(l.before.Owed) || len(a.Untold) != len(l.before.Untold) || len(l.dirty) > 0 ||
-		!a.SealedAt.Equal(l.before.SealedAt) || len(a.Gone) != len(l.before.Gone) || well && a.Tries > 0
+	progress := l.unsaved() || well && a.Tries > 0
 	looked := !a.Due.IsZero() && !a.Due.After(l.s.Now())
 	if !progress && !looked {
 		return nil
@@ -238,6 +275,13 @@ func (l *look) saveProgress(ctx context.Context, well bool) error {
 		a.Tries, a.LastError = 0, ""
 	}
 	return l.store(ctx, Commit{Before: l.before, After: *a})
+}
+
+// unsaved reports whether anything was done that is not stored yet.
+func (l *look) unsaved() bool {
+	b, a := l.before, l.after
+	return len(a.Owed) != len(b.Owed) || len(a.Untold) != len(b.Untold) || len(l.dirty) > 0 ||
+		!a.SealedAt.Equal(b.SealedAt) || len(a.Gone) != len(b.Gone)
 }
 
 // files adds the pages of the manifest that changed to the commit.

@@ -118,15 +118,6 @@ func VerifyTrail(chain string, records []Record) (int, string, error) {
 	return VerifyChain(records, 0, "")
 }
 
-// Digest is the SHA-256 over a manifest: what reviewers decide about. It covers names, sizes and sealed ETags.
-func (m Manifest) Digest() string {
-	hash := sha256.New()
-	for _, f := range m.Files {
-		fmt.Fprintf(hash, "%q %d %q %x\n", f.Name, f.Size, f.SealedETag, f.MD5)
-	}
-	return hex.EncodeToString(hash.Sum(nil))
-}
-
 // digest is the SHA-256 of the settings' JSON, without what the store and the chain add.
 func (next Settings) digest() string {
 	next.RecordSeq, next.RecordHash = 0, ""

@@ -57,6 +57,9 @@ type Timing struct {
 	SettingsCache time.Duration // how stale a workspace's settings may be
 	Relook        time.Duration // how often a request at rest is looked at although nothing is due, since the settings may have changed; 0: never
 	CopyPoll      time.Duration // how often a copy on its way is looked at, where no event tells of its end
+	HashTime      time.Duration // how long one invocation reads files to compute their digests; it goes on in the next
+	HashBytes     int64         // and how many bytes it reads at most
+	HashAtOnce    int64         // files that have no more bytes together are read together with the work before, and stored with it
 	TaskTime      time.Duration // longest time for one piece of owed work in one invocation
 	Invocation    time.Duration // longest time that an invocation can be at work, however late it is
 }
@@ -66,6 +69,7 @@ func DefaultTiming() Timing {
 	return Timing{
 		LinkLifetime: time.Hour, CopyDeadline: 24 * time.Hour, ScanDeadline: 6 * time.Hour, SweepGrace: 2 * time.Minute,
 		RetryFirst: 5 * time.Second, RetryLongest: 15 * time.Minute, SettingsCache: 10 * time.Second,
+		HashTime: 20 * time.Second, HashBytes: 16 << 30, HashAtOnce: 16 << 20,
 		CopyPoll: 30 * time.Second, TaskTime: 2 * time.Minute, Invocation: 15 * time.Minute, Relook: 7 * 24 * time.Hour, RemindAfter: 2 * 24 * time.Hour, EscalateAfter: 5 * 24 * time.Hour,
 	}
 }

@@ -11,7 +11,7 @@ const (
 	maxChange  = 4 << 20
 	rowsOfOne  = 3 + 2     // rows that hold the request's document or a list of its files
 	roomBeside = 128 << 10 // bytes for the record, the keys and what surrounds each row
-	roomToGrow = 384       // bytes that a file's entry gains: the sealed ETag, and a verdict of ordinary length
+	roomToGrow = 512       // bytes that a file's entry gains: ETags, its SHA-256, and a verdict of ordinary length
 )
 
 // tooLong says that the list of the files cannot be stored, now or with all that is to be noted about them; empty when it

@@ -1,6 +1,7 @@
 package airlock
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -62,7 +63,7 @@ func summary(files []File) []FileSummary {
 	summaries := make([]FileSummary, min(len(files), SummaryFiles))
 	for i := range summaries {
 		f := files[i]
-		summaries[i] = FileSummary{Name: f.Name, Size: f.Size, MD5: hex.EncodeToString(f.MD5), SHA256: f.Verdict.SHA256}
+		summaries[i] = FileSummary{Name: f.Name, Size: f.Size, MD5: hex.EncodeToString(f.MD5), SHA256: cmp.Or(f.SHA256, f.Verdict.SHA256)}
 	}
 	return summaries
 }

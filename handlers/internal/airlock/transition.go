@@ -33,6 +33,9 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	if slices.ContainsFunc(t.Owes, func(o statemachine.Owing) bool { return o.Kind == statemachine.KindSeal }) {
 		after.SealedAt = time.Time{}
 	}
+	if after.Round != base.Round {
+		after.ManifestDigest = ""
+	}
 	switch t.Event {
 	case statemachine.EventHold, statemachine.EventLift:
 		after.OnHold = t.Event == statemachine.EventHold
@@ -169,7 +172,10 @@ func (s *Service) commit(ctx context.Context, c Commit) (Request, error) {
 	}
 	c.After.Stamp = s.NewTrace()
 	if c.Manifest != nil && c.Manifest.Round == c.After.Round {
-		c.After.Files = summary(c.Manifest.Files)
+		c.After.Files, c.After.ManifestDigest = summary(c.Manifest.Files), ""
+		if c.Manifest.Hashed() {
+			c.After.ManifestDigest = c.Manifest.Digest()
+		}
 	}
 	stored, err := write(ctx, c)
 	if !errors.Is(err, ErrTransient) {

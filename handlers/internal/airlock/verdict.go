@@ -49,7 +49,7 @@ func (s *Service) scanned(ctx context.Context, reports []ScanReport) ([]Heard, e
 	if err := v.load(ctx); err != nil {
 		return make([]Heard, len(reports)), err
 	}
-	v.judge()
+	v.judge(ctx)
 	if err := v.store(ctx); err != nil {
 		return make([]Heard, len(reports)), fmt.Errorf("verdict for %s: %w", r.ID, err)
 	}
@@ -109,7 +109,7 @@ func (v *verdicts) file(report ScanReport) int {
 }
 
 // judge takes over from each report what counts. A report that is too early is not heard.
-func (v *verdicts) judge() {
+func (v *verdicts) judge(ctx context.Context) {
 	v.heard, v.dirty, v.message = make([]Heard, len(v.reports)), map[int]bool{}, v.request.StatusMessage
 	for k, report := range v.reports {
 		i := v.file(report)
@@ -126,6 +126,7 @@ func (v *verdicts) judge() {
 		}
 		if v.heard[k] == HeardVerdict {
 			v.dirty[i/ManifestPage] = true
+			v.s.compare(ctx, v.request, i, v.manifest.Files[i])
 		}
 	}
 }

@@ -33,10 +33,13 @@ type world struct {
 	scanner  func(name string) airlock.ScanResult // what the scanner finds; nil: everything is clean
 	scanned  map[string]bool                      // place, name and ETag of what it has read
 
-	onWrite func(write string) effect // decides how a write to a port ends; nil: well
-	dead    bool                      // the process has died, and does not know it yet
-	silent  bool                      // no event arrives: there are only sweeps
-	copyEnd airlock.CopyState         // how copies end; empty: with success
+	onWrite   func(write string) effect // decides how a write to a port ends; nil: well
+	dead      bool                      // the process has died, and does not know it yet
+	silent    bool                      // no event arrives: there are only sweeps
+	onRead    func()                    // runs when a file is read; nil: nothing
+	readFault error                     // of every reading of a file; nil: it succeeds
+	timing    func(*airlock.Timing)     // changes the usual one; nil: nothing
+	copyEnd   airlock.CopyState         // how copies end; empty: with success
 }
 
 // queue keeps nudges until they are due.
@@ -134,6 +137,9 @@ func newWorld(t *testing.T, change ...func(*airlock.Settings)) *world {
 func (w *world) build() {
 	timing := airlock.DefaultTiming()
 	timing.SettingsCache = 0
+	if w.timing != nil {
+		w.timing(&timing)
+	}
 	w.Service = &airlock.Service{
 		Store: w.store, Zones: w.zones, Queue: w.queue, Announcer: w.told, TRE: "tre", Layout: airlock.DefaultLayout(),
 		Now: w.clock, NewID: func() string { return w.id(7) }, NewTrace: func() string { return w.id(4) }, Spread: func() float64 { return 0.5 },

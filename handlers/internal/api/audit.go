@@ -30,6 +30,7 @@ type file struct {
 	Name    string  `json:"name"`
 	Size    int64   `json:"size" doc:"Bytes."`
 	MD5     *string `json:"md5" doc:"Content-MD5 in base64; null where storage knows none."`
+	SHA256  *string `json:"sha256" doc:"Of the sealed bytes, in hex; null until all of them were read."`
 	ETag    string  `json:"etag" doc:"Of the sealed file; before it is sealed, of the submitted one."`
 	Verdict verdict `json:"verdict" doc:"What the malware scanner said of the sealed file."`
 }
@@ -118,7 +119,7 @@ func (s *server) files(ctx context.Context, who airlock.Identity, in *ofRequest)
 	for i, f := range listed.Files {
 		v := f.Verdict
 		out.Body.Files[i] = file{
-			Name: f.Name, Size: f.Size, MD5: orNull(base64.StdEncoding.EncodeToString(f.MD5)), ETag: f.SealedETag,
+			Name: f.Name, Size: f.Size, MD5: orNull(base64.StdEncoding.EncodeToString(f.MD5)), SHA256: orNull(f.SHA256), ETag: f.SealedETag,
 			Verdict: verdict{orNull(string(v.Result)), orNull(v.Reason), append([]string{}, v.Malware...), orNull(v.SHA256), orNull(v.At)},
 		}
 		if f.SealedETag == "" {

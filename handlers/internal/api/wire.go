@@ -30,6 +30,7 @@ type airlockRequest struct {
 	ETag            *string    `json:"_etag" doc:"Changes with every change of the request."`
 	LegalHold       bool       `json:"legalHold,omitempty" doc:"Nothing of the request may be deleted."`
 	DataDeleted     *decimal   `json:"dataDeletedWhen,omitempty" doc:"When the files were deleted at the end of their lifetime, in POSIX seconds; not there while they are kept."`
+	ManifestDigest  string     `json:"manifestDigest,omitempty" pattern:"^[0-9a-f]{64}$" doc:"SHA-256, in hex, of the list of the sealed files, which is what reviewers decide about: for each file, in the order of the bytes of the names, a line of its SHA-256 in hex, its size in bytes and its name, with one space between them and a line feed at the end. Not there until the SHA-256 of every file is known."`
 	ReviewDesktops  desktops   `json:"reviewUserResources" doc:"Always empty: review desktops are made by the TRE, not by the airlock."`
 }
 
@@ -107,7 +108,7 @@ func (s *server) request(r airlock.Request) airlockRequest {
 		UpdatedBy: s.user(r.UpdatedBy), UpdatedWhen: posix(r.UpdatedWhen),
 		Title: r.Title, Justification: r.Justification, Status: status(r.Status),
 		StatusMessage: orNull(r.StatusMessage), ETag: orNull(strings.Trim(strings.TrimPrefix(r.ETag, "W/"), `"`)),
-		LegalHold: r.OnHold, History: []change{}, Files: []fileSize{}, Reviews: []review{},
+		LegalHold: r.OnHold, ManifestDigest: r.ManifestDigest, History: []change{}, Files: []fileSize{}, Reviews: []review{},
 	}
 	if !r.PurgedWhen.IsZero() {
 		when := posix(r.PurgedWhen)

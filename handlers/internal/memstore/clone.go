@@ -85,7 +85,7 @@ func cloneNotice(n airlock.Notice) airlock.Notice {
 }
 
 func cloneFile(f airlock.File) airlock.File {
-	f.MD5 = slices.Clone(f.MD5)
+	f.MD5, f.Reading.State = slices.Clone(f.MD5), slices.Clone(f.Reading.State)
 	f.Verdict.Malware = slices.Clone(f.Verdict.Malware)
 	return f
 }

@@ -68,6 +68,7 @@ type mood struct {
 	tags                     bool    // the scanner writes index tags, and they must agree
 	copyTime                 time.Duration
 	cache                    time.Duration
+	hashBytes, hashAtOnce    int64
 	jammed                   bool              // no copy out of a holding zone becomes complete
 	mute                     bool              // the topic is down
 	deaf                     bool              // when it heals, no nudge and no event is left
@@ -113,6 +114,7 @@ func (w *world) drawMood() mood {
 		meddles: some(0.5, 0.3), wild: some(0.5, 0.5), requests: pick(w, 1, 1, 2, 3), tags: w.chance(0.7), deaf: w.chance(0.5),
 		copyTime: pick(w, 0, 0, time.Second, time.Minute, 20*time.Minute), cache: pick(w, 0, 10*time.Second),
 		holds: some(0.3, 0.3), ends: w.chance(0.3), mute: w.chance(0.1),
+		hashBytes: pick[int64](w, 2, 5, 1<<20), hashAtOnce: pick[int64](w, 0, 1<<20),
 	}
 	if m.ends && w.chance(0.5) {
 		m.retention = w.retention()
@@ -123,13 +125,15 @@ func (w *world) drawMood() mood {
 // calm is the mood without all that goes wrong.
 func (w *world) calm() mood {
 	m := w.mood
-	return mood{tags: m.tags, copyTime: m.copyTime, cache: m.cache, deaf: m.deaf, ends: m.ends, retention: m.retention}
+	return mood{tags: m.tags, copyTime: m.copyTime, cache: m.cache, deaf: m.deaf, ends: m.ends, retention: m.retention,
+		hashBytes: m.hashBytes, hashAtOnce: m.hashAtOnce}
 }
 
 // boot gives a process a new service: what it remembered is gone.
 func (w *world) boot(p *process) {
 	timing := airlock.DefaultTiming()
 	timing.SettingsCache, timing.TaskTime = w.mood.cache, 24*time.Hour
+	timing.HashBytes, timing.HashAtOnce = w.mood.hashBytes, w.mood.hashAtOnce
 	p.dead = false
 	p.Service = &airlock.Service{
 		Store: slowStore{w.store, w}, Zones: slowZones{w.zones, w}, Queue: queue{w}, Announcer: topic{w}, TRE: tre, Layout: w.layout,
