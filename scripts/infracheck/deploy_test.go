@@ -215,6 +215,29 @@ func TestDeployWorkspace(t *testing.T) {
 	}
 }
 
+// Whatever command fails while a workspace is added, running the same again ends well.
+func TestDeployOfAWorkspaceCanBeResumed(t *testing.T) {
+	args := []string{"--workspace", "0193f5c0-0000-7000-8000-00000000abcd", "--yes"}
+	start := func() *bench {
+		b := newBench(t)
+		b.write("code", "")
+		return b
+	}
+	whole, said, err := start().deploy(args...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	for number := 1; number <= len(whole); number++ {
+		b := start()
+		b.write("fail", string(rune('0'+number/10))+string(rune('0'+number%10)))
+		before, _, _ := b.deploy(args...)
+		after, said, err := b.deploy(args...)
+		if err != nil || count(after, "infra/workspace.bicep") == 0 || count(after, "curl ") == 0 {
+			t.Errorf("after the failure of %q: %v\n%s", before[len(before)-1], err, said)
+		}
+	}
+}
+
 func TestDeployChecksItsArguments(t *testing.T) {
 	b := newBench(t)
 	for want, args := range map[string][]string{
