@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,8 +98,14 @@ func TestFsckRepairNudges(t *testing.T) {
 // asStorageAdmin makes or deletes a container, with the identity that the app has.
 func asStorageAdmin(t *testing.T, method, account, name string) {
 	t.Helper()
-	do := func(client *http.Client, method, address string, header map[string]string) []byte {
-		r, err := http.NewRequestWithContext(context.Background(), method, address, nil)
+	storageAdmin(t, method, "https://"+account+".blob."+azure.Storage.Suffix()+"/"+name+"?restype=container", "", nil)
+}
+
+// storageAdmin calls storage with the identity that the app has.
+func storageAdmin(t *testing.T, method, address, content string, header map[string]string) []byte {
+	t.Helper()
+	do := func(client *http.Client, method, address, content string, header map[string]string) []byte {
+		r, err := http.NewRequestWithContext(context.Background(), method, address, strings.NewReader(content))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,11 +126,12 @@ func asStorageAdmin(t *testing.T, method, account, name string) {
 	var token struct {
 		AccessToken string `json:"access_token"`
 	}
-	answer := do(http.DefaultClient, http.MethodGet, azure.Entra.IdentityEndpoint()+"?api-version=2019-08-01&resource=https://storage.azure.com",
+	answer := do(http.DefaultClient, http.MethodGet, azure.Entra.IdentityEndpoint()+"?api-version=2019-08-01&resource=https://storage.azure.com", "",
 		map[string]string{"X-IDENTITY-HEADER": azure.Entra.IdentityHeader()})
 	if err := json.Unmarshal(answer, &token); err != nil {
 		t.Fatal(err)
 	}
-	do(azure.Storage.Client(), method, "https://"+account+".blob."+azure.Storage.Suffix()+"/"+name+"?restype=container",
-		map[string]string{"Authorization": "Bearer " + token.AccessToken, "x-ms-version": "2023-11-03"})
+	all := map[string]string{"Authorization": "Bearer " + token.AccessToken, "x-ms-version": "2023-11-03"}
+	maps.Copy(all, header)
+	return do(azure.Storage.Client(), method, address, content, all)
 }

@@ -258,7 +258,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			return w.zones.Open(context.Background(), w.place(r, sm.Intake, 7))
 		}},
 		{name: "a container of no request", rule: airlock.RuleOrphan, spoil: func(w *world, r airlock.Request) error {
-			r.ID = "00000000-0000-7000-8000-000000000000"
+			r.ID = "00000000-0000-7000-8000-00000000dead"
 			return w.zones.Open(context.Background(), w.place(r, sm.Intake, 1))
 		}},
 	} {
