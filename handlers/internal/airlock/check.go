@@ -62,6 +62,7 @@ type Checker struct {
 	Containers Containers               // nil: containers that belong to nobody are not looked for
 	Looked     func(Request)            // told of every request as it was when it was checked; may be nil
 	Published  func(notice string) bool // whether a notice with this id was ever published; nil: not known
+	AtOnce     int                      // how many requests of a workspace are held against its lists at a time; 0: 20,000
 	Deadline   time.Time                // work that was due at this time and is still owed is a violation; zero: none is
 }
 

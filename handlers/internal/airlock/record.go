@@ -110,12 +110,17 @@ func VerifyChain(records []Record, seq int, head string) (int, string, error) {
 
 // VerifyTrail checks a whole trail, of which every record must say that it belongs to it. It returns the head.
 func VerifyTrail(chain string, records []Record) (int, string, error) {
+	return verifyPart(chain, records, 0, "")
+}
+
+// verifyPart checks the part of a trail that follows the given head, and returns the new head.
+func verifyPart(chain string, records []Record, seq int, head string) (int, string, error) {
 	for _, r := range records {
 		if r.Chain != chain {
-			return 0, "", fmt.Errorf("record %d: is of another trail", r.Seq)
+			return seq, head, fmt.Errorf("record %d: is of another trail", r.Seq)
 		}
 	}
-	return VerifyChain(records, 0, "")
+	return VerifyChain(records, seq, head)
 }
 
 // digest is the SHA-256 of the settings' JSON, without what the store and the chain add.
