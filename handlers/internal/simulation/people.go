@@ -153,7 +153,7 @@ func (w *world) sensible(r airlock.Request) (airlock.Identity, string) {
 	case statemachine.Submitted:
 		return requester, pick(w, "link", "read", "files")
 	default:
-		return requester, pick(w, "read", "audit", "files")
+		return requester, pick(w, "read", "read", "read", "read", "audit", "files")
 	}
 }
 
