@@ -128,7 +128,7 @@ var rules = [
     enabled: true
     window: 'PT15M'
     every: 'PT5M'
-    query: '${lines} | where tostring(line.event) == "audit_broken" or tostring(line.error) matches regex "record [0-9]+: (expected number|does not follow|has been changed|is of another trail)|the head of (its|the) chain|knows of [0-9]+ records" | summarize found = count()'
+    query: '${lines} | where tostring(line.event) == "audit_broken" or tostring(line.error) matches regex "record [0-9]+: (expected number|does not follow|has been changed|is of another trail)|the head of (its|the|their) chain" | summarize found = count()'
     operator: 'GreaterThan'
     threshold: 0
   }
