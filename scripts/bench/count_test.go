@@ -43,6 +43,7 @@ func TestAnApprovedRequestCostsWhatItMust(t *testing.T) {
 			Storage: map[string]int{
 				"QueryEntity": 6, "QueryEntities": 3, "EntityGroupTransaction": 4,
 				"CreateContainer": 1, "ListBlobs": 4, "CopyBlob": 1, "DeleteContainer": 1,
+				"GetBlob": 1, // a small file is hashed in one piece
 			},
 			// Two notices, the nudge, and one for the moment at which the scanner has been silent for too long.
 			Messages:    map[string]int{localazure.NoticeTopic: 2, localazure.StatusQueue: 2},
