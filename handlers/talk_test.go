@@ -246,3 +246,112 @@ func TestCommentPages(t *testing.T) {
 	b.ask("mia", http.MethodGet, "/comments?cursor=x", "", 422, nil)
 	b.ask("mia", http.MethodGet, "/comments?limit=0", "", 422, nil)
 }
+
+type fileAnswer struct {
+	Files []struct {
+		Name               string
+		Change, ComparedBy *string
+	}
+	Round             int
+	Sealed            bool
+	ComparedWithRound *int
+	Gone              []struct {
+		Name string
+		Size int64
+	}
+}
+
+// String is what became of each file, in one line.
+func (a fileAnswer) String() string {
+	text := fmt.Sprintf("round %d sealed=%v:", a.Round, a.Sealed)
+	if a.ComparedWithRound != nil {
+		text = fmt.Sprintf("round %d since %d sealed=%v:", a.Round, *a.ComparedWithRound, a.Sealed)
+	}
+	for _, f := range a.Files {
+		text += " " + f.Name
+		if f.Change != nil {
+			text += "=" + *f.Change
+		}
+		if f.ComparedBy != nil {
+			text += "/" + *f.ComparedBy
+		}
+	}
+	for _, f := range a.Gone {
+		text += fmt.Sprintf(" -%s(%d)", f.Name, f.Size)
+	}
+	return text
+}
+
+// files is what somebody is shown of the files.
+func (b *table) files(who, query string) string {
+	b.t.Helper()
+	var a fileAnswer
+	b.ask(who, http.MethodGet, "/files"+query, "", 200, &a)
+	return a.String()
+}
+
+// TestTwoRounds plays a request that is given back, changed and approved: the reviewers of the second round see what
+// became of every file, what was said in the first, and the files of the first.
+func TestTwoRounds(t *testing.T) {
+	b := newTable(t)
+	b.put(map[string]string{"same.csv": "s", "changed.csv": "c1", "gone.csv": "123", "long.csv": "1"})
+	b.hand()
+	const first = "round 1 sealed=true: changed.csv gone.csv long.csv same.csv"
+	for _, who := range []string{"ada", "mia"} {
+		if got := b.files(who, ""); got != first {
+			t.Errorf("%s sees %s", who, got)
+		}
+	}
+	b.ask("mia", http.MethodPost, "/comments", say("small cells", "shared", "changed.csv"), 201, nil)
+	b.ask("mia", http.MethodPost, "/comments", say("I do not trust it", "private", ""), 201, nil)
+	b.ask("mia", http.MethodPost, "/review", `{"decision":"changes_requested","decisionExplanation":"Suppress n < 10."}`, 200, nil)
+	b.reconcile()
+	b.round = 2
+	if got, want := b.heard("ada"), "small cells"; got != want {
+		t.Errorf("the requester hears %q, want %q", got, want)
+	}
+	const draft = "changed.csv=changed/md5 long.csv=changed/size new.csv=new same.csv=same/md5 -gone.csv(3)"
+	const second = "changed.csv=changed/sha256 long.csv=changed/sha256 new.csv=new same.csv=same/sha256 -gone.csv(3)"
+	if got, want := b.files("ada", ""), "round 2 since 1 sealed=false: changed.csv=same/md5 gone.csv=same/md5 long.csv=same/md5 same.csv=same/md5"; got != want {
+		t.Errorf("handed back: %s\nwant %s", got, want)
+	}
+	if err := b.w.zones.Remove(context.Background(), b.intake(), "gone.csv"); err != nil {
+		t.Fatal(err)
+	}
+	b.put(map[string]string{"changed.csv": "c2", "long.csv": "12345", "new.csv": "n"})
+	if got, want := b.files("ada", ""), "round 2 since 1 sealed=false: "+draft; got != want {
+		t.Errorf("the draft: %s\nwant %s", got, want)
+	}
+	b.ask("ada", http.MethodPost, "/comments", say("suppressed", "shared", ""), 201, nil)
+	b.hand()
+	for _, who := range []string{"ada", "mia", "max"} {
+		if got, want := b.files(who, ""), "round 2 since 1 sealed=true: "+second; got != want {
+			t.Errorf("%s sees %s\nwant %s", who, got, want)
+		}
+		if got := b.files(who, "?round=1"); got != first {
+			t.Errorf("%s sees of the first round %s", who, got)
+		}
+	}
+	if got, want := b.heard("max"), "small cells, I do not trust it, suppressed"; got != want {
+		t.Errorf("the other reviewer hears %q, want %q", got, want)
+	}
+	var seen struct {
+		Request struct {
+			Reviews []struct {
+				Round       int
+				Explanation string `json:"decisionExplanation"`
+			}
+		} `json:"airlockRequest"`
+	}
+	b.ask("max", http.MethodPost, "/review", `{"decision":"approved","decisionExplanation":"Now it is."}`, 200, &seen)
+	if reviews := seen.Request.Reviews; len(reviews) != 2 || reviews[0].Round != 1 || reviews[0].Explanation != "Suppress n < 10." || reviews[1].Round != 2 {
+		t.Errorf("the reviews are %+v", reviews)
+	}
+	b.reconcile()
+	if got, want := b.files("ada", ""), "round 2 since 1 sealed=true: "+second; got != want {
+		t.Errorf("approved: %s\nwant %s", got, want)
+	}
+	for _, round := range []string{"0", "3", "-1", "x", "99999999999999999999"} {
+		b.ask("mia", http.MethodGet, "/files?round="+round, "", 422, nil)
+	}
+}

@@ -58,11 +58,12 @@ type Link struct {
 	Rights    statemachine.Rights
 }
 
-// Listed is the files of a request.
+// Listed is the files of a round of a request.
 type Listed struct {
-	Request Request
-	Files   []File
-	Sealed  bool // false: a draft's files as they are now, not a manifest
+	Round  int
+	Files  []File
+	Sealed bool // false: a draft's files as they are now, not a manifest
+	Since  Comparison
 }
 
 // Trail is an audit trail, and whether its chain holds.

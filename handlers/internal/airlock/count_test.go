@@ -78,7 +78,7 @@ func TestEveryUseCaseCostsWhatItMust(t *testing.T) {
 		{"list", inReview, func(w *world, _ airlock.Request) error {
 			return second2(w.Requests(w.t.Context(), owner, ws, airlock.Listing{}))
 		}, "Requests 1"},
-		{"files", inReview, func(w *world, r airlock.Request) error { return second2(w.Files(w.t.Context(), owner, ws, r.ID)) },
+		{"files", inReview, func(w *world, r airlock.Request) error { return second2(w.Files(w.t.Context(), owner, ws, r.ID, 0)) },
 			"Request 1, Manifest 1, Commit 1"},
 		{"comment", inReview, func(w *world, r airlock.Request) error {
 			return second2(w.Comment(w.t.Context(), manager, ws, r.ID, airlock.NewComment{Text: "x", Visibility: sm.Shared}))

@@ -203,35 +203,54 @@ func (s *Service) viewsAcross(ctx context.Context, who Identity, page Page, l Li
 	return views
 }
 
-// Files lists the files of a request: of a draft as they are now, later as they were submitted, with their verdicts. The
-// request's trail tells of it.
-func (s *Service) Files(ctx context.Context, who Identity, workspace, id string) (Listed, error) {
+// Files lists the files of a round of a request (0: the present one), and what became of them since people last reviewed
+// them: of a draft as they are now, later as they were submitted, with their verdicts. The request's trail tells of it.
+func (s *Service) Files(ctx context.Context, who Identity, workspace, id string, round int) (Listed, error) {
 	actor, settings, err := s.enter(ctx, who, workspace, members()...)
 	if err != nil {
 		return Listed{}, err
 	}
-	r, err := s.reads(ctx, recordFiles, actor, workspace, id, nil)
+	r, err := s.reads(ctx, recordFiles, actor, workspace, id, func(r Request) error {
+		if round < 0 || round > r.Round {
+			return problem(Invalid, "round", "There is no round %d yet: the request is in round %d.", round, r.Round)
+		}
+		return nil
+	})
 	if err != nil {
 		return Listed{}, err
 	}
-	if r.Zone() != statemachine.Intake {
-		m, err := s.Store.Manifest(ctx, workspace, id, r.Round)
+	listed, err := s.listed(ctx, r, settings, cmp.Or(round, r.Round))
+	if err != nil {
+		return Listed{}, answer(fmt.Errorf("files of %s: %w", id, err), sentenceNoRequest)
+	}
+	if before := r.reviewedBefore(listed.Round); before > 0 {
+		earlier, err := s.Store.Manifest(ctx, workspace, id, before)
 		if err != nil {
 			return Listed{}, answer(fmt.Errorf("files of %s: %w", id, err), sentenceNoRequest)
 		}
-		return Listed{Request: r, Files: m.Files, Sealed: true}, nil
+		listed.Since = compare(listed.Files, earlier)
+	}
+	return listed, nil
+}
+
+// listed is the files of a round: those of its manifest, or of a draft those that are there now.
+func (s *Service) listed(ctx context.Context, r Request, settings Settings, round int) (Listed, error) {
+	listed := Listed{Round: round}
+	if round < r.Round || r.Zone() != statemachine.Intake {
+		m, err := s.Store.Manifest(ctx, r.WorkspaceID, r.ID, round)
+		listed.Files, listed.Sealed = m.Files, true
+		return listed, err
 	}
 	place, err := s.place(r, settings, r.Spot())
 	if err != nil {
 		return Listed{}, err
 	}
-	listed := Listed{Request: r}
 	for b, err := range s.Zones.List(ctx, place) {
 		if errors.Is(err, ErrNotFound) || len(listed.Files) == MaxManifestFiles {
 			break
 		}
 		if err != nil {
-			return Listed{}, answer(fmt.Errorf("files of %s: %w", id, err), sentenceNoRequest)
+			return Listed{}, err
 		}
 		listed.Files = append(listed.Files, File{Name: b.Name, Size: b.Size, MD5: b.MD5, SubmittedETag: b.ETag})
 	}

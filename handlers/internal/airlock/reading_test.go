@@ -21,7 +21,7 @@ import (
 func readings(s *airlock.Service, id string) map[string]func(context.Context, airlock.Identity) error {
 	return map[string]func(context.Context, airlock.Identity) error{
 		"link":  func(ctx context.Context, who airlock.Identity) error { return second2(s.Link(ctx, who, ws, id)) },
-		"files": func(ctx context.Context, who airlock.Identity) error { return second2(s.Files(ctx, who, ws, id)) },
+		"files": func(ctx context.Context, who airlock.Identity) error { return second2(s.Files(ctx, who, ws, id, 0)) },
 		"audit": func(ctx context.Context, who airlock.Identity) error { return second2(s.Audit(ctx, who, ws, id)) },
 	}
 }

@@ -161,7 +161,7 @@ func (w *world) isPurged(r airlock.Request, zone sm.Zone) {
 			w.t.Errorf("revoke: %v", err)
 		}
 	}
-	listed, err := w.Files(context.Background(), owner, ws, r.ID)
+	listed, err := w.Files(context.Background(), owner, ws, r.ID, 0)
 	if err != nil || len(listed.Files) != 1 {
 		w.t.Errorf("the manifest is kept with the records: %v, %v", listed.Files, err)
 	}
@@ -333,7 +333,7 @@ func TestForgottenForPeople(t *testing.T) {
 			return second2(w.Comment(t.Context(), owner, ws, r.ID, airlock.NewComment{Text: "x", Visibility: sm.Shared}))
 		},
 		"comments": func() error { return second2(w.Comments(t.Context(), owner, ws, r.ID, 0, "")) },
-		"files":    func() error { return second2(w.Files(t.Context(), owner, ws, r.ID)) },
+		"files":    func() error { return second2(w.Files(t.Context(), owner, ws, r.ID, 0)) },
 		"audit":    func() error { return second2(w.Audit(t.Context(), owner, ws, r.ID)) },
 		"link":     func() error { return second2(w.Link(t.Context(), owner, ws, r.ID)) },
 		"hold":     func() error { return second2(w.Hold(t.Context(), admin, ws, r.ID, "too late")) },

@@ -23,7 +23,7 @@ import (
 )
 
 // contractVersion is the version of the OpenAPI document: it rises with every change of the contract.
-const contractVersion = "1.6.0"
+const contractVersion = "1.6.1"
 
 // UseCases is what the airlock can do for somebody. Errors that hold an *airlock.Problem are answers; all others are
 // internal.
@@ -42,7 +42,7 @@ type UseCases interface {
 	Lift(ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
 	Comment(ctx context.Context, who airlock.Identity, workspace, id string, in airlock.NewComment) (airlock.Comment, error)
 	Comments(ctx context.Context, who airlock.Identity, workspace, id string, limit int, cursor string) (airlock.Comments, error)
-	Files(ctx context.Context, who airlock.Identity, workspace, id string) (airlock.Listed, error)
+	Files(ctx context.Context, who airlock.Identity, workspace, id string, round int) (airlock.Listed, error)
 	Audit(ctx context.Context, who airlock.Identity, workspace, id string) (airlock.Trail, error)
 	WorkspaceAudit(ctx context.Context, who airlock.Identity, workspace string) (airlock.Trail, error)
 	Settings(ctx context.Context, who airlock.Identity, workspace string) (airlock.Settings, error)

@@ -18,12 +18,25 @@ import (
 	"airlock/handlers/internal/airlock"
 )
 
+type filesInput struct {
+	Workspace id  `path:"workspace_id" doc:"The workspace."`
+	Request   id  `path:"airlock_request_id" doc:"The request."`
+	Round     int `query:"round" minimum:"1" doc:"An earlier round's files, as they were submitted. Default: the present round."`
+}
+
 type filesOutput struct {
 	Body struct {
-		Files  []file `json:"files" nullable:"false"`
-		Round  int    `json:"round" doc:"Counts submissions, from 1."`
-		Sealed bool   `json:"sealed" doc:"False: a draft's files as they are now, which can still change."`
+		Files    []file     `json:"files" nullable:"false"`
+		Round    int        `json:"round" doc:"Counts submissions, from 1."`
+		Sealed   bool       `json:"sealed" doc:"False: a draft's files as they are now, which can still change."`
+		Compared *int       `json:"comparedWithRound" doc:"The last round before that people reviewed; null where there is none."`
+		Gone     []goneFile `json:"gone" nullable:"false" doc:"Files of that round that are not in this one."`
 	} `nameHint:"Files"`
+}
+
+type goneFile struct {
+	Name string `json:"name"`
+	Size int64  `json:"size" doc:"Bytes."`
 }
 
 type file struct {
@@ -33,6 +46,8 @@ type file struct {
 	SHA256  *string `json:"sha256" doc:"Of the sealed bytes, in hex; null until all of them were read."`
 	ETag    string  `json:"etag" doc:"Of the sealed file; before it is sealed, of the submitted one."`
 	Verdict verdict `json:"verdict" doc:"What the malware scanner said of the sealed file."`
+	Change  *string `json:"change" enum:"new,changed,same,unknown" doc:"Since the round that it is compared with, in a file of the same name; unknown where nothing tells, null where there is no such round."`
+	By      *string `json:"comparedBy" enum:"sha256,md5,size" doc:"What tells. sha256 is of the sealed bytes; md5 is what storage keeps and an uploader can set, so that it tells of honest mistakes only."`
 }
 
 type verdict struct {
@@ -77,7 +92,8 @@ const (
 func (s *server) addAudit() {
 	add(s, operation{
 		id: "getFiles", method: http.MethodGet, path: requestPath + "/files", tag: "Evidence", summary: "List a request's files with their verdicts",
-		about: "For everybody with a role in the workspace. The audit trail tells of it.",
+		about: "For everybody with a role in the workspace. The audit trail tells of it. Once people have reviewed an earlier round, it says of each file " +
+			"whether it is new, changed or the same since, and which are gone.",
 	}, s.files)
 	registry := s.api.OpenAPI().Components.Schemas
 	add(s, operation{
@@ -108,14 +124,14 @@ func trailContent(registry huma.Registry) map[string]*huma.MediaType {
 	}
 }
 
-func (s *server) files(ctx context.Context, who airlock.Identity, in *ofRequest) (*filesOutput, error) {
-	listed, err := s.Service.Files(ctx, who, in.Workspace.lower(), in.Request.lower())
+func (s *server) files(ctx context.Context, who airlock.Identity, in *filesInput) (*filesOutput, error) {
+	listed, err := s.Service.Files(ctx, who, in.Workspace.lower(), in.Request.lower(), in.Round)
 	if err != nil {
 		return nil, err
 	}
 	out := &filesOutput{}
 	out.Body.Files = make([]file, len(listed.Files))
-	out.Body.Round, out.Body.Sealed = listed.Request.Round, listed.Sealed
+	out.Body.Round, out.Body.Sealed, out.Body.Gone = listed.Round, listed.Sealed, []goneFile{}
 	for i, f := range listed.Files {
 		v := f.Verdict
 		out.Body.Files[i] = file{
@@ -124,6 +140,15 @@ func (s *server) files(ctx context.Context, who airlock.Identity, in *ofRequest)
 		}
 		if f.SealedETag == "" {
 			out.Body.Files[i].ETag = f.SubmittedETag
+		}
+	}
+	if listed.Since.Round > 0 {
+		out.Body.Compared = &listed.Since.Round
+		for i, a := range listed.Since.Altered {
+			out.Body.Files[i].Change, out.Body.Files[i].By = orNull(string(a.Change)), orNull(string(a.By))
+		}
+		for _, f := range listed.Since.Gone {
+			out.Body.Gone = append(out.Body.Gone, goneFile{f.Name, f.Size})
 		}
 	}
 	return out, nil

@@ -117,8 +117,8 @@ func (f *fake) Comment(_ context.Context, who airlock.Identity, workspace, id st
 func (f *fake) Comments(_ context.Context, who airlock.Identity, workspace, id string, limit int, cursor string) (airlock.Comments, error) {
 	return called[airlock.Comments](f, "Comments", who, workspace, id, limit, cursor)
 }
-func (f *fake) Files(_ context.Context, who airlock.Identity, workspace, id string) (airlock.Listed, error) {
-	return called[airlock.Listed](f, "Files", who, workspace, id)
+func (f *fake) Files(_ context.Context, who airlock.Identity, workspace, id string, round int) (airlock.Listed, error) {
+	return called[airlock.Listed](f, "Files", who, workspace, id, round)
 }
 func (f *fake) Audit(_ context.Context, who airlock.Identity, workspace, id string) (airlock.Trail, error) {
 	return called[airlock.Trail](f, "Audit", who, workspace, id)

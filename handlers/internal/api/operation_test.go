@@ -58,7 +58,8 @@ func TestOperations(t *testing.T) {
 		{"comments_empty", "GET", one + "/comments", "researcher", "", "Comments", airlock.Comments{}, 200, "Comments " + rosa + at + " 0 "},
 		{"request_ended", "GET", one, "researcher", "", "Request", anEndedRequest(), 200, "Request " + rosa + at},
 		{"audit", "GET", settingsAt + "/audit", "admin", "", "WorkspaceAudit", aTrail(), 200, "WorkspaceAudit " + ada + " " + workspaceID},
-		{"files", "GET", one + "/files", "researcher", "", "Files", someFiles(), 200, "Files " + rosa + at},
+		{"files", "GET", one + "/files", "researcher", "", "Files", someFiles(), 200, "Files " + rosa + at + " 0"},
+		{"files_changed", "GET", one + "/files?round=3", "manager", "", "Files", changedFiles(), 200, "Files " + manu + at + " 3"},
 		{"audit", "GET", one + "/audit", "manager", "", "Audit", aTrail(), 200, "Audit " + manu + at},
 		{"settings", "GET", settingsAt, "admin", "", "Settings", someSettings(), 200, "Settings " + ada + " " + workspaceID},
 		{"scanner_test", "POST", "/api/health/scanner", "admin", "", "StartScannerTest", aScannerTest(), 202, "StartScannerTest " + ada},
@@ -117,11 +118,20 @@ func someComments() airlock.Comments {
 }
 
 func someFiles() airlock.Listed {
-	return airlock.Listed{Request: aRequest(), Sealed: true, Files: []airlock.File{
+	return airlock.Listed{Round: 1, Sealed: true, Files: []airlock.File{
 		{Name: "a b#é.txt", Size: 5, MD5: []byte{1, 2, 3}, SubmittedETag: "0x1", SealedETag: "0x2",
 			Verdict: airlock.Verdict{Result: airlock.Malicious, Malware: []string{"EICAR"}, SHA256: "ab", At: "2024-03-01T12:00:00Z"}},
 		{Name: "big", Size: 5 << 40, SubmittedETag: "0x3"},
 	}}
+}
+
+// changedFiles is a round after one that people reviewed.
+func changedFiles() airlock.Listed {
+	listed := someFiles()
+	listed.Round, listed.Since = 3, airlock.Comparison{
+		Round: 1, Altered: []airlock.Altered{{Change: airlock.FileChanged, By: airlock.BySHA256}, {Change: airlock.FileNew}}, Gone: []airlock.File{{Name: "old.csv", Size: 7}},
+	}
+	return listed
 }
 
 func aTrail() airlock.Trail {

@@ -69,6 +69,7 @@ type review struct {
 	When        decimal `json:"dateCreated" doc:"POSIX seconds."`
 	Decision    decided `json:"reviewDecision"`
 	Explanation string  `json:"decisionExplanation"`
+	Round       int     `json:"round" doc:"In which it was given; counts submissions, from 1."`
 }
 
 // requestWithActions is a request with what the one who asked may do with it now.
@@ -121,7 +122,7 @@ func (s *server) request(r airlock.Request) airlockRequest {
 		w.Files = append(w.Files, fileSize{f.Name, decimal(f.Size)})
 	}
 	for _, v := range r.Reviews {
-		w.Reviews = append(w.Reviews, review{v.ID, s.user(v.Reviewer), posix(v.When), decided(v.Decision), v.Explanation})
+		w.Reviews = append(w.Reviews, review{v.ID, s.user(v.Reviewer), posix(v.When), decided(v.Decision), v.Explanation, v.Round})
 	}
 	return w
 }

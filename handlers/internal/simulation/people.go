@@ -267,7 +267,7 @@ func (w *world) look(ctx context.Context, p *process, a *attempt) error {
 			}
 		}
 	case "files":
-		if _, err := p.Files(ctx, a.who, a.workspace, a.id); err != nil {
+		if _, err := p.Files(ctx, a.who, a.workspace, a.id, 0); err != nil {
 			return err
 		}
 	case "audit":
