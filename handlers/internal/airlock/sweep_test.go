@@ -244,3 +244,38 @@ func TestASweepAsksManyWorkspacesAtOnce(t *testing.T) {
 		t.Errorf("%+v, %v", swept, err)
 	}
 }
+
+// TestFailuresBackOff: the pauses double up to the longest, and are spread over their second half, so that those who failed
+// together do not come back together.
+func TestFailuresBackOff(t *testing.T) {
+	for _, spread := range []float64{0, 1} {
+		w := newWorld(t)
+		w.Timing.RetryFirst, w.Timing.RetryLongest, w.Spread = 4*time.Second, time.Minute, func() float64 { return spread }
+		r := w.create(researcher, airlock.Import)
+		w.settle()
+		w.silent = true
+		w.Zones = unerasable{w.zones, map[airlock.Place]bool{w.place(r, sm.Intake, 1): true}}
+		w.do(w.Cancel(t.Context(), researcher, ws, r.ID))
+		var pauses []time.Duration
+		for range 7 {
+			if err := w.Reconcile(t.Context(), ws, r.ID); err != nil {
+				t.Fatal(err)
+			}
+			pause := w.read(r.ID).Due.Sub(w.now)
+			if nudge := w.queue.sent[len(w.queue.sent)-1]; !nudge.at.Equal(w.now.Add(pause)) {
+				t.Errorf("due in %s, and a nudge comes in %s", pause, nudge.at.Sub(w.now))
+			}
+			pauses = append(pauses, pause)
+			w.now = w.now.Add(pause)
+		}
+		want := []time.Duration{4, 8, 16, 32, 60, 60, 60}
+		for i := range want {
+			if want[i] *= time.Second; spread == 0 {
+				want[i] /= 2
+			}
+		}
+		if !slices.Equal(pauses, want) {
+			t.Errorf("with a spread of %v: %v, want %v", spread, pauses, want)
+		}
+	}
+}
