@@ -54,6 +54,7 @@ func settings() map[string]string {
 var elsewhere = map[string]string{
 	"FUNCTIONS_CUSTOMHANDLER_PORT": "the Functions host gives it",
 	"AIRLOCK_STORAGE_DIAL":         "Azure's storage is where its names say",
+	"AIRLOCK_SIGNING_KEY_FILE":     "the key is in Key Vault and never leaves it",
 	"AIRLOCK_STORAGE_CA_FILE":      "Azure's certificates are trusted",
 	"ServiceBus":                   "a connection string is for emulators",
 }

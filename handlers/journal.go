@@ -32,13 +32,19 @@ func newJournal(out io.Writer, level string, now func() time.Time) *journal {
 // eventBroken names, for the alert that looks for it, what wakes people up: evidence that is not what it must be.
 const eventBroken = "audit_broken"
 
+// eventNoCheckpoint names what people have to look at when it goes on: no checkpoint was made.
+const eventNoCheckpoint = "no_checkpoint"
+
 // problem notes an error that did not fail what was asked.
 func (j *journal) problem(_ context.Context, err error) {
-	if errors.Is(err, airlock.ErrBroken) {
+	switch {
+	case errors.Is(err, airlock.ErrBroken):
 		j.log.Error().Err(err).Str("event", eventBroken).Msg("problem")
-		return
+	case errors.Is(err, airlock.ErrNoCheckpoint):
+		j.log.Warn().Err(err).Str("event", eventNoCheckpoint).Msg("problem")
+	default:
+		j.log.Warn().Err(err).Msg("problem")
 	}
-	j.log.Warn().Err(err).Msg("problem")
 }
 
 // observed notes something that is counted or timed. Alerts look for its name.

@@ -86,7 +86,11 @@ func wire(cfg config.Config, logs *journal) (server *customhandler.Server, adopt
 	if err != nil {
 		return nil, nil, err
 	}
-	service := newService(cfg, outside, logs)
+	signer, err := newSigner(cfg, credential)
+	if err != nil {
+		return nil, nil, err
+	}
+	service := newService(cfg, outside, signer, logs)
 	service.Probes = []airlock.Probe{{Name: "topic", Ask: outside.bus.PingTopic}, {Name: "issuer", Ask: verifier.Check}}
 	trace := func() string { return uuid.NewString() }
 	server, err = customhandler.New(customhandler.Options{

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +21,7 @@ func settings(port string) map[string]string {
 		"AIRLOCK_API_AUDIENCE": "api://airlock", "AIRLOCK_TABLE_ACCOUNT": "stairlocktre", "AIRLOCK_STORAGE_DIAL": "127.0.0.1:1",
 		"ServiceBus":        "Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=x;UseDevelopmentEmulator=true",
 		"IDENTITY_ENDPOINT": "http://127.0.0.1:1/msi/token", "IDENTITY_HEADER": "x",
+		"AIRLOCK_SIGNING_KEY_URL": "https://kv.example.org/keys/signing",
 	}
 }
 
@@ -37,6 +40,22 @@ func TestWrongSettingsEndTheProgramWithTheReason(t *testing.T) {
 	values["FUNCTIONS_CUSTOMHANDLER_PORT"] = freePort(t)
 	if err := run(t.Context(), lookup(values), io.Discard); err == nil || !strings.Contains(err.Error(), "AIRLOCK_STORAGE_CA_FILE") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestWithoutItsKeyTheProgramEnds checks that a key that cannot sign is found before anything is served.
+func TestWithoutItsKeyTheProgramEnds(t *testing.T) {
+	noKey := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(noKey, []byte("no key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, setting := range map[string]string{noKey: "AIRLOCK_SIGNING_KEY_FILE", "no-such-file": "AIRLOCK_SIGNING_KEY_FILE", "https://kv.example.org/keys/": "AIRLOCK_SIGNING_KEY_URL"} {
+		values := settings(freePort(t))
+		delete(values, "AIRLOCK_SIGNING_KEY_URL")
+		values[setting] = name
+		if err := run(t.Context(), lookup(values), io.Discard); err == nil || !strings.Contains(err.Error(), setting) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

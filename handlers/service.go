@@ -70,13 +70,14 @@ func connect(cfg config.Config, credential azcore.TokenCredential) (a adapters, 
 }
 
 // newService builds the domain on its adapters.
-func newService(cfg config.Config, a adapters, logs *journal) *airlock.Service {
+func newService(cfg config.Config, a adapters, signer airlock.Signer, logs *journal) *airlock.Service {
 	timing := airlock.DefaultTiming()
 	timing.LinkLifetime, timing.CopyDeadline, timing.ScanDeadline = cfg.LinkLifetime, cfg.CopyDeadline, cfg.ScanDeadline
-	timing.SweepGrace, timing.RetryLongest = cfg.SweepGrace, cfg.RetryLongest
+	timing.SweepGrace, timing.RetryLongest, timing.Checkpoint = cfg.SweepGrace, cfg.RetryLongest, cfg.CheckpointEvery
 	timing.SettingsCache, timing.RemindAfter, timing.EscalateAfter = cfg.SettingsCache, cfg.RemindAfter, cfg.EscalateAfter
 	return &airlock.Service{
 		Store: a.store, Zones: a.zones, Queue: a.bus, Announcer: a.bus, TRE: cfg.TREID, Layout: layoutOf(cfg), Page: pageOf(cfg.PageURL),
+		Archive: a.zones.Archive(airlock.Place{Account: cfg.TableAccount, Container: cfg.CheckpointContainer}), Signer: signer,
 		Operators: cfg.OperatorEmails,
 		Retention: airlock.Retention{
 			Released: cfg.RetainReleased, Refused: cfg.RetainRefused, Quarantine: cfg.RetainQuarantine, Records: cfg.RetainRecords,

@@ -115,6 +115,8 @@ var tre = toLower(replace(replace(treId, '-', ''), '_', ''))
 var statusQueue = 'airlock-status-changed'
 var notificationTopic = 'airlock-notifications'
 var tableName = 'airlock'
+var checkpointContainer = 'checkpoints'
+var signingKey = 'signing'
 var delivery = privateApp ? 'queue' : eventDelivery
 var mailed = !empty(mail)
 var network = empty(existingNetwork) ? made.outputs.network : existingNetwork
@@ -159,6 +161,7 @@ module platform 'modules/platform.bicep' = {
     hostName: replace(names.hostAccount, '{tre}', tre)
     tableName: tableName
     sku: replication
+    checkpointContainer: checkpointContainer
     checkpointDays: checkpointDays
     checkpointsLocked: checkpointsLocked
     operatorAddresses: operatorAddresses
@@ -195,10 +198,13 @@ module vault 'modules/vault.bicep' = {
     location: location
     tags: tags
     name: replace(names.vault, '{tre}', tre)
+    keyName: signingKey
     operatorAddresses: operatorAddresses
     endpointSubnetId: network.endpointSubnetId
     zones: network.zones
     logsId: monitoring.outputs.logsId
+    identityId: identity.id
+    principalId: identity.properties.principalId
   }
 }
 
@@ -248,6 +254,8 @@ module app 'modules/app.bicep' = {
       AIRLOCK_STORAGE_SUFFIX: environment().suffixes.storage
       AIRLOCK_TABLE_ACCOUNT: replace(names.platformAccount, '{tre}', tre)
       AIRLOCK_TABLE_NAME: tableName
+      AIRLOCK_SIGNING_KEY_URL: 'https://${replace(names.vault, '{tre}', tre)}${environment().suffixes.keyvaultDns}/keys/${signingKey}'
+      AIRLOCK_CHECKPOINT_CONTAINER: checkpointContainer
       AIRLOCK_STATUS_QUEUE: statusQueue
       AIRLOCK_NOTIFICATION_TOPIC: notificationTopic
       AIRLOCK_COMPACT_LAYOUT: layout == 'compact' ? 'true' : 'false'

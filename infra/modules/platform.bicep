@@ -20,6 +20,9 @@ param tableName string
 @description('Replication.')
 param sku string
 
+@description('Container of the checkpoints.')
+param checkpointContainer string
+
 @description('How long a checkpoint cannot be changed or deleted, in days.')
 param checkpointDays int
 
@@ -110,7 +113,7 @@ resource undelivered 'Microsoft.Storage/storageAccounts/blobServices/containers@
 
 resource checkpoints 'Microsoft.Storage/storageAccounts/blobServices/containers@2024-01-01' = {
   parent: platformBlobs
-  name: 'checkpoints'
+  name: checkpointContainer
   dependsOn: [platform]
 }
 
@@ -141,6 +144,17 @@ resource appTable 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['Storage Table Data Contributor'])
+  }
+}
+
+// No smaller built-in role may write a blob. That nothing is changed or deleted, the retention sees to.
+resource appCheckpoints 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(checkpoints.id, identityId, 'Storage Blob Data Contributor')
+  scope: checkpoints
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['Storage Blob Data Contributor'])
   }
 }
 

@@ -12,6 +12,9 @@ param tags object
 @maxLength(24)
 param name string
 
+@description('Name of the key that signs.')
+param keyName string
+
 @description('Addresses of operators, as CIDR ranges, that may reach the vault besides the private endpoint.')
 param operatorAddresses array
 
@@ -23,6 +26,14 @@ param zones object
 
 @description('Log Analytics workspace.')
 param logsId string
+
+@description('Id of the identity of the app.')
+param identityId string
+
+@description('Object id of the identity of the app.')
+param principalId string
+
+var roles = loadJsonContent('roles.json')
 
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   name: name
@@ -49,13 +60,23 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
 // signatures have to be verified with the version that made them.
 resource signing 'Microsoft.KeyVault/vaults/keys@2024-11-01' = {
   parent: vault
-  name: 'signing'
+  name: keyName
   tags: tags
   properties: {
     kty: 'EC'
     curveName: 'P-256'
     keyOps: ['sign', 'verify']
     attributes: { enabled: true, exportable: false }
+  }
+}
+
+resource sign 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(signing.id, identityId, 'Key Vault Crypto User')
+  scope: signing
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['Key Vault Crypto User'])
   }
 }
 

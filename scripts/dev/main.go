@@ -98,6 +98,7 @@ func introduce(a *localazure.Azure, out io.Writer) {
 	fmt.Fprintf(out, "storage    %s\n", a.Storage.PlainURL("ACCOUNT"))
 	fmt.Fprintf(out, "Entra ID   %s\n", a.Entra.Issuer())
 	fmt.Fprintf(out, "mails      %s\n", a.Mailbox.URL())
+	fmt.Fprintf(out, "signatures are verified with %s; a checkpoint comes every minute in which there is a sweep\n", a.PublicKey)
 	fmt.Fprintf(out, "notices    each is printed here as the subscriber in scripts/watch hears it\n")
 	for _, w := range a.Workspaces {
 		scan := "files are scanned"

@@ -19,6 +19,7 @@ var builtIn = map[string]string{
 	"17d1049b-9a84-46fb-8f53-869881c3d3ab": "Storage Account Contributor",
 	"69a216fc-b8fb-44d8-bc22-1f3c2cd27a39": "Azure Service Bus Data Sender",
 	"4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0": "Azure Service Bus Data Receiver",
+	"12338af0-0e69-4776-bea7-57ae8d297424": "Key Vault Crypto User",
 	"4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
 	"3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
 }
@@ -61,6 +62,8 @@ var scopes = []naming{
 	{regexp.MustCompile(`/subscriptions/mail$`), "subscription `mail`"},
 	{regexp.MustCompile(`/tables/airlock$`), "table `airlock`"},
 	{regexp.MustCompile(`/containers/undelivered-events$`), "container `undelivered-events`"},
+	{regexp.MustCompile(`/containers/checkpoints$`), "container `checkpoints`"},
+	{regexp.MustCompile(`/keys/signing$`), "key `signing`"},
 	{regexp.MustCompile(`/storageAccounts/stairlockfn[a-z0-9]+$`), "account of the host"},
 	{regexp.MustCompile(`/storageAccounts/stairlocklg[a-z0-9]+$`), "account of the notifier"},
 	{regexp.MustCompile(`/storageAccounts/stal[a-z0-9]+$`), "every account of the layout"},

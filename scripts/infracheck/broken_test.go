@@ -64,11 +64,11 @@ var broken = map[string][]mistake{
 	"names are within Azure's limits": {
 		{"a hyphen in an account", "modules/names.json", `"stairlock{tre}"`, `"st-airlock{tre}"`, "is no name for a"},
 		{"a table with a hyphen", "main.bicep", "var tableName = 'airlock'", "var tableName = 'air-lock'", "is no name for a"},
-		{"a type that is new", "modules/vault.bicep", "vaults/keys@2024-11-01' = {\n  parent: vault\n  name: 'signing'", "vaults/secrets@2024-11-01' = {\n  parent: vault\n  name: 'signing'", "nobody has looked up"},
+		{"a type that is new", "modules/vault.bicep", "vaults/keys@2024-11-01' = {\n  parent: vault\n  name: keyName", "vaults/secrets@2024-11-01' = {\n  parent: vault\n  name: keyName", "nobody has looked up"},
 	},
 	"nothing is deployed before what it needs": {
 		{"a role before its account", "modules/zone.bicep", "  scope: account\n  dependsOn: [storage]\n  properties: {\n    principalId", "  scope: account\n  properties: {\n    principalId", "does not wait for"},
-		{"a container before its account", "modules/platform.bicep", "  name: 'checkpoints'\n  dependsOn: [platform]", "  name: 'checkpoints'", "checkpoints does not wait for"},
+		{"a container before its account", "modules/platform.bicep", "  name: checkpointContainer\n  dependsOn: [platform]", "  name: checkpointContainer", "checkpoints does not wait for"},
 		{"a role before its component", "main.bicep", "  dependsOn: [monitoring]\n", "", "does not wait for"},
 		{"calls before the app", "main.bicep", "    appId: app.outputs.id\n    platformGroup", "    appId: resourceId('Microsoft.Web/sites', names.app)\n    platformGroup", "does not wait for"},
 	},
@@ -121,7 +121,7 @@ var broken = map[string][]mistake{
 		{"an output that a module does not have", "main.bicep", "monitoring.outputs.peopleId", "monitoring.outputs.people", "there is no people"},
 		{"a use of what is not deployed", "main.bicep", "malwareScanning ? scan.outputs.id : ''", "scan.outputs.id", "not deployed"},
 		{"a circle", "main.bicep", "var statusQueue = 'airlock-status-changed'", "var statusQueue = bus.outputs.host", "depends on itself"},
-		{"a name that is not known", "modules/vault.bicep", "  name: 'signing'", "  name: vault.properties.vaultUri", "not known before"},
+		{"a name that is not known", "modules/vault.bicep", "  name: keyName", "  name: vault.properties.vaultUri", "not known before"},
 		{"a syntax error", "modules/vault.bicep", "resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {", "resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {{", "syntax error"},
 	},
 }

@@ -72,6 +72,8 @@ type Azure struct {
 	Mailbox  *mailbox.Mailbox // nil unless Options.Mail
 
 	Workspaces []Workspace
+	PublicKey  string // a file with the key that verifies the airlock's signatures
+	signingKey string // a file
 	settings   map[string]string
 	handler    string // path of the program
 	scanner    atomic.Pointer[defender.Scanner]
@@ -104,6 +106,8 @@ func Start(ctx context.Context, o Options) (_ *Azure, err error) {
 		func() error { return a.startStorage(ctx, o, log) },
 		func() error { return a.startBus(ctx, o, log) },
 		func() error { return a.makeTable(ctx) },
+		func() error { return a.makeArchive(ctx) },
+		func() error { return a.makeKey(o) },
 		func() error { return a.startHost(ctx, o, log, filepath.Dir(filepath.Dir(root))) },
 		func() error { return a.subscribe(ctx) },
 		func() error { return a.startMail(ctx, o, log, filepath.Dir(filepath.Dir(root))) },
@@ -299,9 +303,10 @@ func (a *Azure) handlerSettings(o Options) map[string]string {
 		"AIRLOCK_STATUS_QUEUE": StatusQueue, "AIRLOCK_NOTIFICATION_TOPIC": NoticeTopic,
 		"ServiceBus":        a.Bus.ConnectionString(),
 		"IDENTITY_ENDPOINT": a.Entra.IdentityEndpoint(), "IDENTITY_HEADER": a.Entra.IdentityHeader(),
-		"AIRLOCK_OPERATOR_EMAILS": Operators,
-		"AIRLOCK_PAGE_URL":        "https://tre.example.org/workspaces/{workspace}/requests/{request}",
-		"AIRLOCK_SETTINGS_CACHE":  "0s", // a change of settings counts at once: people look at the screen
+		"AIRLOCK_OPERATOR_EMAILS":  Operators,
+		"AIRLOCK_SIGNING_KEY_FILE": a.signingKey, "AIRLOCK_CHECKPOINT_CONTAINER": checkpoints, "AIRLOCK_CHECKPOINT_EVERY": "1m",
+		"AIRLOCK_PAGE_URL":       "https://tre.example.org/workspaces/{workspace}/requests/{request}",
+		"AIRLOCK_SETTINGS_CACHE": "0s", // a change of settings counts at once: people look at the screen
 	}
 	for name, value := range o.Settings {
 		settings[name] = value

@@ -7,13 +7,14 @@ import (
 
 // What the ports fail with, and callers branch on. Adapters wrap them with the operation and the id.
 var (
-	ErrNotFound  = errors.New("not found")
-	ErrExists    = errors.New("exists already")
-	ErrLost      = errors.New("lost the race: it has changed since it was read")
-	ErrChanged   = errors.New("the source has changed")
-	ErrCursor    = errors.New("not a cursor of this list")
-	ErrTransient = errors.New("no clear answer; trying again can help")
-	ErrBroken    = errors.New("the evidence is not what it must be") // reported, for people to be woken up; never an answer
+	ErrNotFound     = errors.New("not found")
+	ErrExists       = errors.New("exists already")
+	ErrLost         = errors.New("lost the race: it has changed since it was read")
+	ErrChanged      = errors.New("the source has changed")
+	ErrCursor       = errors.New("not a cursor of this list")
+	ErrTransient    = errors.New("no clear answer; trying again can help")
+	ErrNoCheckpoint = errors.New("no checkpoint was made")              // reported; the next sweep tries again
+	ErrBroken       = errors.New("the evidence is not what it must be") // reported, for people to be woken up; never an answer
 )
 
 // Kind is what sort of problem an answer to a person is about. The edge maps each to one HTTP status.

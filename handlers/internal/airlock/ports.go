@@ -261,6 +261,27 @@ type LinkTerms struct {
 	CorrelationID string // a UUID that storage writes into its log with every use of the link
 }
 
+// Archive keeps documents where nothing is ever changed or removed. Every method may fail with an error that is
+// ErrTransient, and honours the context. No other names are
+// taken than those that IsDocumentName knows.
+type Archive interface {
+	// Add stores a document under a name that nothing has yet: of many at once one succeeds. ErrExists otherwise, whatever is
+	// stored there.
+	Add(ctx context.Context, name string, document []byte) error
+
+	// Read returns a document as it was stored. ErrNotFound when there is none.
+	Read(ctx context.Context, name string) ([]byte, error)
+}
+
+// Signer signs documents with the key of this airlock.
+type Signer interface {
+	// Sign returns the document in an envelope with its type and the signature.
+	Sign(ctx context.Context, kind string, document []byte) (envelope []byte, err error)
+
+	// Open returns the document in an envelope of this type, whoever signed it.
+	Open(kind string, envelope []byte) (document []byte, err error)
+}
+
 // Queue brings nudges back to this program.
 type Queue interface {
 	// Nudge sends one, to be delivered no earlier than after. Two with the same Key may count as one.

@@ -19,6 +19,8 @@ type Service struct {
 	Zones     Zones
 	Queue     Queue
 	Announcer Announcer
+	Archive   Archive // of checkpoints; nil: none are made
+	Signer    Signer  // nil: nothing is signed
 
 	TRE    string // id of the TRE: the suffix of its storage accounts
 	Layout Layout
@@ -42,6 +44,7 @@ type Service struct {
 	ScanTags     bool // the scanner writes its result into the blobs' index tags too, and it has to agree
 
 	settings settingsCache
+	newest   newest
 }
 
 // Timing is how long things may take. The zero value is of no use; DefaultTiming is.
@@ -61,6 +64,7 @@ type Timing struct {
 	HashBytes     int64         // and how many bytes it reads at most
 	HashAtOnce    int64         // files that have no more bytes together are read together with the work before, and stored with it
 	TaskTime      time.Duration // longest time for one piece of owed work in one invocation
+	Checkpoint    time.Duration // how often the heads of all trails are signed and put away
 	Invocation    time.Duration // longest time that an invocation can be at work, however late it is
 }
 
@@ -70,7 +74,7 @@ func DefaultTiming() Timing {
 		LinkLifetime: time.Hour, CopyDeadline: 24 * time.Hour, ScanDeadline: 6 * time.Hour, SweepGrace: 2 * time.Minute,
 		RetryFirst: 5 * time.Second, RetryLongest: 15 * time.Minute, SettingsCache: 10 * time.Second,
 		HashTime: 20 * time.Second, HashBytes: 16 << 30, HashAtOnce: 16 << 20,
-		CopyPoll: 30 * time.Second, TaskTime: 2 * time.Minute, Invocation: 15 * time.Minute, Relook: 7 * 24 * time.Hour, RemindAfter: 2 * 24 * time.Hour, EscalateAfter: 5 * 24 * time.Hour,
+		CopyPoll: 30 * time.Second, TaskTime: 2 * time.Minute, Invocation: 15 * time.Minute, Checkpoint: time.Hour, Relook: 7 * 24 * time.Hour, RemindAfter: 2 * 24 * time.Hour, EscalateAfter: 5 * 24 * time.Hour,
 	}
 }
 

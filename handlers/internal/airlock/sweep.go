@@ -17,6 +17,7 @@ type Swept struct {
 	Failed     int           // of these, how many could not even be postponed
 	Left       int           // of these, how many there was no time for
 	Late       time.Duration // how long that which was due the longest had been due
+	Unsigned   int           // how often no checkpoint could be made since the last
 }
 
 // The bounds of one sweep. What does not fit is due again in the next.
@@ -57,6 +58,12 @@ func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 		swept.Failed += len(failures)
 		swept.Left += left
 		errs = append(errs, failures...)
+	}
+	if s.Archive != nil && ctx.Err() == nil {
+		if err := s.checkpoint(ctx); err != nil { // no reason to sweep again: the next sweep tries it too
+			s.report(ctx, fmt.Errorf("sweep: %w", err))
+		}
+		swept.Unsigned = s.newest.tries()
 	}
 	if err := errors.Join(errs...); err != nil {
 		return swept, fmt.Errorf("sweep: %w", err)

@@ -56,6 +56,15 @@ type Config struct {
 	StatusQueue       string `env:"AIRLOCK_STATUS_QUEUE" envDefault:"airlock-status-changed"`
 	NotificationTopic string `env:"AIRLOCK_NOTIFICATION_TOPIC" envDefault:"airlock-notifications"`
 
+	// SigningKeyURL is the EC key on P-256 in Key Vault that signs checkpoints: https://{vault}/keys/{name}, or with a version.
+	SigningKeyURL string `env:"AIRLOCK_SIGNING_KEY_URL"`
+	// SigningKeyFile holds a private key in PEM (PKCS #8; Ed25519, or EC on P-256) instead, where there is no vault.
+	SigningKeyFile string `env:"AIRLOCK_SIGNING_KEY_FILE"`
+	// CheckpointContainer is where checkpoints are put away, in the account of the table: a container whose blobs nobody can
+	// change. CheckpointEvery is how often.
+	CheckpointContainer string        `env:"AIRLOCK_CHECKPOINT_CONTAINER" envDefault:"checkpoints"`
+	CheckpointEvery     time.Duration `env:"AIRLOCK_CHECKPOINT_EVERY" envDefault:"1h"`
+
 	// IdentityClientID picks a user-assigned managed identity; empty means the system-assigned one.
 	IdentityClientID string `env:"AZURE_CLIENT_ID"`
 
@@ -184,11 +193,12 @@ func settingOf(field string) string {
 }
 
 var (
-	treePattern    = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,11}$`)
-	accountPattern = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
-	tablePattern   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{2,62}$`)
-	emailPattern   = regexp.MustCompile(`^[^\s<>,;@]+@[^\s<>,;@]+$`)
-	hostPattern    = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+	treePattern      = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,11}$`)
+	accountPattern   = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
+	containerPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9]|-[a-z0-9]){2,62}$`)
+	tablePattern     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{2,62}$`)
+	emailPattern     = regexp.MustCompile(`^[^\s<>,;@]+@[^\s<>,;@]+$`)
+	hostPattern      = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 )
 
 // check refuses what cannot work and what would be dangerous.
@@ -210,6 +220,10 @@ func (c Config) check() []error {
 	require((c.BusNamespace == "") != (c.BusConnection == ""), "exactly one of ServiceBus__fullyQualifiedNamespace and ServiceBus must be set")
 	require(c.BusConnection == "" || strings.Contains(c.BusConnection, "UseDevelopmentEmulator=true"),
 		"ServiceBus may only be the connection string of a development emulator: in Azure use ServiceBus__fullyQualifiedNamespace and the managed identity")
+	require((c.SigningKeyURL == "") != (c.SigningKeyFile == ""), "exactly one of AIRLOCK_SIGNING_KEY_URL and AIRLOCK_SIGNING_KEY_FILE must be set")
+	require(c.SigningKeyURL == "" || securely(c.SigningKeyURL) && strings.Contains(c.SigningKeyURL, "/keys/"), "AIRLOCK_SIGNING_KEY_URL must be the https URL of a key in Key Vault")
+	require(containerPattern.MatchString(c.CheckpointContainer), "AIRLOCK_CHECKPOINT_CONTAINER must be the name of a container")
+	require(c.CheckpointEvery >= time.Minute && c.CheckpointEvery <= 7*24*time.Hour, "AIRLOCK_CHECKPOINT_EVERY must be from a minute to a week")
 	require(c.LinkLifetime >= time.Minute && c.LinkLifetime <= 7*24*time.Hour, "AIRLOCK_LINK_LIFETIME must be from a minute to 7 days (Azure: the longest life of a user delegation key)")
 	require(c.CopyDeadline >= time.Second && c.ScanDeadline >= time.Second, "AIRLOCK_COPY_DEADLINE and AIRLOCK_SCAN_DEADLINE must be at least a second")
 	require(c.SweepGrace >= time.Second && c.SweepGrace <= time.Hour, "AIRLOCK_SWEEP_GRACE must be from a second to an hour")

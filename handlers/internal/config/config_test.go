@@ -16,6 +16,7 @@ func complete() map[string]string {
 		"FUNCTIONS_CUSTOMHANDLER_PORT": "7071", "AIRLOCK_TRE_ID": "tre", "AIRLOCK_TENANT_ID": "t",
 		"AIRLOCK_ISSUER": "https://login.microsoftonline.com/t/v2.0", "AIRLOCK_API_AUDIENCE": "a,b",
 		"AIRLOCK_TABLE_ACCOUNT": "stairlocktre", "ServiceBus__fullyQualifiedNamespace": "sb.servicebus.windows.net",
+		"AIRLOCK_SIGNING_KEY_URL": "https://kv.vault.azure.net/keys/signing",
 	}
 }
 
@@ -90,6 +91,13 @@ func TestDangerousSettingsAreRefused(t *testing.T) {
 		{"AIRLOCK_RETRY_LONGEST", "24h", "AIRLOCK_RETRY_LONGEST"},
 		{"AIRLOCK_OPERATOR_EMAILS", "ops@example.org,nobody", "entry 2"},
 		{"AIRLOCK_OPERATOR_EMAILS", "ops@example.org;night@example.org", "entry 1"},
+		{"AIRLOCK_SIGNING_KEY_FILE", "signing.pem", "exactly one"},
+		{"AIRLOCK_SIGNING_KEY_URL", "", "exactly one"},
+		{"AIRLOCK_SIGNING_KEY_URL", "http://kv.example.org/keys/signing", "AIRLOCK_SIGNING_KEY_URL"},
+		{"AIRLOCK_SIGNING_KEY_URL", "https://kv.vault.azure.net/secrets/signing", "AIRLOCK_SIGNING_KEY_URL"},
+		{"AIRLOCK_CHECKPOINT_CONTAINER", "Check points", "AIRLOCK_CHECKPOINT_CONTAINER"},
+		{"AIRLOCK_CHECKPOINT_EVERY", "1s", "AIRLOCK_CHECKPOINT_EVERY"},
+		{"AIRLOCK_CHECKPOINT_EVERY", "200h", "AIRLOCK_CHECKPOINT_EVERY"},
 		{"AIRLOCK_RETAIN_RELEASED", "5m", "AIRLOCK_RETAIN_RELEASED"},
 		{"AIRLOCK_RETAIN_REFUSED", "-24h", "AIRLOCK_RETAIN_REFUSED"},
 		{"AIRLOCK_RETAIN_QUARANTINE", "900000h", "AIRLOCK_RETAIN_QUARANTINE"},

@@ -54,3 +54,7 @@ func TestContract(t *testing.T) {
 		})
 	}
 }
+
+func TestArchive(t *testing.T) {
+	zonetest.RunArchive(t, func(*testing.T) airlock.Archive { return &memzone.Archive{} })
+}

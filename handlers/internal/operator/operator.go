@@ -53,7 +53,7 @@ func commands() []command {
 			"check everything that is stored against what must always be true", defineFsck, false},
 		{"deadletters", "deadletters list|replay [-queue NAME] [-id MESSAGE] [-all] [-json]",
 			"list the messages that were given up on, or send them again", defineDeadLetters, false},
-		{"verify-audit", "verify-audit [-json] FILE...",
+		{"verify-audit", "verify-audit [-json] [-checkpoints FOLDER -key FILE [-some]] FILE...",
 			"prove audit trails that were exported as JSON Lines, with nothing but the files", defineVerify, true},
 		{"import-azuretre", "import-azuretre [-dry-run] [-json] FILE",
 			"take the finished requests of AzureTRE over as history, from its Cosmos DB's JSON", defineImportAzureTRE, false},

@@ -1,4 +1,5 @@
-// Package proof proves audit trails that were exported, with nothing but the files.
+// Package proof proves audit trails that were exported, with nothing but the files: that each holds in itself, and that each
+// goes on from what the signed checkpoints know of it.
 //
 // It promises to believe no export: every line is hashed as it stands, and has to be just what the airlock writes, so that
 // nothing in it can be left out of the hash. What does not fit is named with its trail, its record and the reason. It holds
@@ -33,6 +34,7 @@ type Trail struct {
 	Head    string    `json:"head"`           // hash of the last of these
 	Began   time.Time `json:"began"`          // time of the first
 	Ended   time.Time `json:"ended"`          // time of the last of these
+	Covered int       `json:"covered"`        // records that the newest checkpoint vouches for
 	Broken  int       `json:"broken"`         // number of the record that does not fit; 0: all do
 	Why     string    `json:"why,omitempty"`  // it does not
 	Line    int       `json:"line,omitempty"` // where that record stands in its file
