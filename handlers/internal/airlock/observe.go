@@ -2,6 +2,7 @@ package airlock
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"airlock/statemachine"
@@ -43,28 +44,37 @@ func (s *Service) observe(ctx context.Context, o Observation) {
 	}
 }
 
+// observed is an observation of a request as it was.
+func (r Request) observed(what Observed, took time.Duration) Observation {
+	return Observation{
+		What: what, Took: took, Workspace: r.WorkspaceID, Request: r.ID, Status: r.Status, Files: r.FileCount, Bytes: r.TotalBytes,
+	}
+}
+
 // observeMoved tells how long the system took for a status that a request has left, by an event of its own.
 func (s *Service) observeMoved(ctx context.Context, before Request, event statemachine.Event) {
-	o := Observation{
-		What: ObservedCopy, Took: s.Now().Sub(before.StatusSince), Workspace: before.WorkspaceID, Request: before.ID, Status: before.Status,
-		Files: before.FileCount, Bytes: before.TotalBytes,
-	}
-	if len(before.Owed) > 0 {
-		o.Task = before.Owed[0].Kind
-	}
+	since := s.Now().Sub(before.StatusSince)
 	switch event {
 	case statemachine.EventFail:
-		o.What = ObservedFail
-	case statemachine.EventMoved:
-	case statemachine.EventClear, statemachine.EventBlock:
-		if before.Scanning {
-			scan := o
-			scan.What, scan.Took = ObservedScan, s.Now().Sub(before.SealedAt)
-			s.observe(ctx, scan)
+		o := before.observed(ObservedFail, since)
+		if len(before.Owed) > 0 {
+			o.Task = before.Owed[0].Kind
 		}
-		o.Took = before.SealedAt.Sub(before.StatusSince)
-	default:
-		return
+		s.observe(ctx, o)
+	case statemachine.EventMoved:
+		s.observe(ctx, before.observed(ObservedCopy, since))
+	case statemachine.EventClear, statemachine.EventBlock:
+		s.observe(ctx, before.observed(ObservedCopy, before.SealedAt.Sub(before.StatusSince)))
 	}
-	s.observe(ctx, o)
+}
+
+// observeScanned tells how long the scanner took, when the last verdict that was waited for is stored.
+func (s *Service) observeScanned(ctx context.Context, c Commit) {
+	gated := func(r Request) bool {
+		return slices.ContainsFunc(r.Owed, func(t statemachine.Task) bool { return t.Kind == statemachine.KindGates })
+	}
+	failed := c.Record != nil && c.Record.What == string(statemachine.EventFail)
+	if sealed := c.After.SealedAt; c.Before.Scanning && gated(c.Before) && !gated(c.After) && !failed && !sealed.IsZero() {
+		s.observe(ctx, c.Before.observed(ObservedScan, s.Now().Sub(sealed)))
+	}
 }

@@ -254,6 +254,7 @@ func (l *look) store(ctx context.Context, c Commit) error {
 	if err != nil {
 		return err
 	}
+	l.s.observeScanned(ctx, c)
 	l.before, l.after, l.notices = stored, stored, append(l.notices, c.Notices...)
 	clear(l.dirty)
 	l.digests.stored()
