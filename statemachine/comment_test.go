@@ -12,11 +12,12 @@ import (
 func TestWhoSaysWhatAndIsShownIt(t *testing.T) {
 	said, shown, kept := 0, 0, 0
 	allFacts(func(f sm.Facts) {
-		if f.Idle || f.Sealed || f.FileProblem != "" || f.Explanation || f.DirectionEnabled || f.Moving || f.FailedIn != sm.None || f.ApprovalsGiven > 0 {
+		if f.Idle || f.Sealed || f.FileProblem != "" || f.Explanation || f.DirectionEnabled || f.Moving || f.FailedIn != sm.None ||
+			f.SlotsOpen != 1 || f.SlotProblem != "" || f.Rejected {
 			return // comments do not look at them
 		}
 		is := func(p sm.Party) bool { return f.Parties&p != 0 }
-		reviewer := is(sm.Reviewer) && (f.SelfReview || !f.IsRequester)
+		reviewer := is(sm.Reviewer|sm.Manager) && (f.SelfReview || !f.IsRequester)
 		onlooker := !reviewer && is(sm.Admin) && (f.SelfReview || !f.IsRequester)
 		concerned := !reviewer && !onlooker && is(sm.Requester|sm.Owner)
 		for _, v := range []sm.Visibility{sm.Private, sm.Shared} {

@@ -13,19 +13,21 @@ type Facts struct {
 
 	// The workspace.
 	DirectionEnabled bool
-	SelfReview       bool // the requester may review
-	ApprovalsNeeded  int
 
 	// The end.
 	Purged bool // the data was deleted at the end of its lifetime
 	OnHold bool // there is a legal hold on the request
 	Held   bool // there is one on the request or on its workspace
 
-	// The round.
-	Moving          bool // a move of data is owed
-	ApprovalsGiven  int
-	SpokenThisRound bool // the actor has already given a review
-	Blind           bool // reviewers do not see what others say before they have spoken themselves
+	// The round, under the review policy that counts for it.
+	Moving           bool   // a move of data is owed
+	SelfReview       bool   // the requester may review
+	OneRejectionEnds bool   // the first rejection decides; otherwise every slot is filled before anything is decided
+	Blind            bool   // reviewers do not see what others say before they have spoken themselves
+	SpokenThisRound  bool   // the actor has already given a review
+	Rejected         bool   // somebody has rejected
+	SlotsOpen        int    // how many reviews are still needed
+	SlotProblem      string // why the actor can fill none of the open slots, as a sentence; empty: they can
 
 	// What the actor brings.
 	FileProblem string // why the files cannot be submitted, as a sentence; empty: they can
@@ -82,7 +84,7 @@ func Decide(f Facts, e Event) (*Transition, *Refusal) {
 }
 
 // Choose finds the event that a person's action means for these facts and decides it: an approval endorses or
-// approves, depending on the quorum; a retry resumes the status in which the request failed. Where no event of the
+// approves, depending on the round; a retry resumes the status in which the request failed. Where no event of the
 // action is accepted, the refusal is that of the row that came nearest.
 func Choose(f Facts, a Action, d Decision) (*Transition, *Refusal) {
 	nearest := &Refusal{Kind: RefusedNoRow, Sentence: noRowSentence(f.Status)}
@@ -177,6 +179,16 @@ func rowOf(s Status, e Event) int {
 		}
 	}
 	return -1
+}
+
+// Carries returns the decision of a round of reviews that is carried out in the status; empty where none is.
+func Carries(s Status) Decision {
+	for _, t := range transitions {
+		if t.To == s && (t.Event == EventApprove || t.Event == EventReject) {
+			return DecisionOf(t.Event)
+		}
+	}
+	return ""
 }
 
 // DecisionOf returns the decision that the event carries; empty where it carries none.

@@ -17,8 +17,13 @@ const (
 	ReasonGiven       Guard = "reason_given"
 	NotTheRequester   Guard = "not_the_requester"
 	FirstInRound      Guard = "first_in_round"
+	SlotOpen          Guard = "slot_open"
 	QuorumStillOpen   Guard = "quorum_still_open"
 	QuorumCompleted   Guard = "quorum_completed"
+	NobodyRejected    Guard = "nobody_rejected"
+	SomebodyRejected  Guard = "somebody_rejected"
+	RejectionEnds     Guard = "rejection_ends"
+	RejectionWaits    Guard = "rejection_waits"
 	ExplanationGiven  Guard = "explanation_given"
 	FailedInSubmitted Guard = "failed_in_submitted"
 	FailedInApproval  Guard = "failed_in_approval"
@@ -43,6 +48,8 @@ func (g Guard) refuse(f Facts) string {
 		return ""
 	case g == FilesAcceptable:
 		return f.FileProblem
+	case g == SlotOpen && f.SlotProblem != "":
+		return f.SlotProblem
 	default:
 		return rule.sentence
 	}
@@ -75,13 +82,23 @@ var guardRules = map[Guard]guardRule{
 	ReasonGiven: {func(f Facts) bool { return f.Explanation },
 		"This needs a reason."},
 	NotTheRequester: {func(f Facts) bool { return f.SelfReview || !f.IsRequester },
-		"Nobody can review their own request. Ask another airlock manager."},
+		"Nobody can review their own request. Ask another reviewer."},
 	FirstInRound: {func(f Facts) bool { return !f.SpokenThisRound },
-		"You have already reviewed this round. Another airlock manager has to give the next review."},
-	QuorumStillOpen: {func(f Facts) bool { return f.ApprovalsGiven+1 < f.ApprovalsNeeded },
-		"This approval completes the quorum."},
-	QuorumCompleted: {func(f Facts) bool { return f.ApprovalsNeeded > 0 && f.ApprovalsGiven+1 >= f.ApprovalsNeeded },
-		"More approvals are needed."},
+		"You have already reviewed this round. Somebody else has to give the next review."},
+	SlotOpen: {func(f Facts) bool { return f.SlotProblem == "" && f.SlotsOpen > 0 },
+		"Every review that this round needs was given."},
+	QuorumStillOpen: {func(f Facts) bool { return f.SlotsOpen > 1 },
+		"This review is the last that is needed."},
+	QuorumCompleted: {func(f Facts) bool { return f.SlotsOpen == 1 },
+		"More reviews are needed."},
+	NobodyRejected: {func(f Facts) bool { return !f.Rejected },
+		"Somebody has rejected it in this round."},
+	SomebodyRejected: {func(f Facts) bool { return f.Rejected },
+		"Nobody has rejected it in this round."},
+	RejectionEnds: {func(f Facts) bool { return f.OneRejectionEnds || f.SlotsOpen == 1 },
+		"More reviews are needed before anything is decided."},
+	RejectionWaits: {func(f Facts) bool { return !f.OneRejectionEnds && f.SlotsOpen > 1 },
+		"This rejection ends the round."},
 	ExplanationGiven: {func(f Facts) bool { return f.Explanation },
 		"Say why: this needs an explanation."},
 	FailedInSubmitted: {func(f Facts) bool { return f.FailedIn == Submitted }, failedElsewhere},

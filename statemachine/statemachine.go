@@ -40,11 +40,13 @@ type StatusFacts struct {
 type Party uint8
 
 // The parties. Requester is the person who made the request and still is a researcher or an owner of its workspace.
+// Reviewer is whoever can fill a slot of the review policy that the request is under, whatever else they are.
 const (
 	Requester Party = 1 << iota
 	Researcher
 	Owner
 	Reviewer
+	Manager
 	Admin
 	System
 )
@@ -57,7 +59,8 @@ var partyNames = []struct {
 	{Requester, "requester"},
 	{Researcher, "researcher"},
 	{Owner, "owner"},
-	{Reviewer, "airlock manager"},
+	{Reviewer, "reviewer"},
+	{Manager, "airlock manager"},
 	{Admin, "TRE admin"},
 	{System, "system"},
 }

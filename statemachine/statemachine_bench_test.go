@@ -9,7 +9,7 @@ import (
 // reviewing is what the rules look at most: a request in review, and a reviewer who may do everything.
 func reviewing() sm.Facts {
 	return sm.Facts{
-		Status: sm.InReview, Parties: sm.Reviewer | sm.Owner, DirectionEnabled: true, ApprovalsNeeded: 2, ApprovalsGiven: 1, Explanation: true,
+		Status: sm.InReview, Parties: sm.Reviewer | sm.Owner, DirectionEnabled: true, SlotsOpen: 1, Explanation: true,
 	}
 }
 

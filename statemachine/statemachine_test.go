@@ -15,8 +15,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // relations are the ways in which somebody can relate to a request: every party alone, and the sets that one person can
 // really be.
 var relations = []sm.Party{
-	0, sm.Requester, sm.Researcher, sm.Owner, sm.Reviewer, sm.Admin, sm.System, sm.Requester | sm.Researcher,
-	sm.Requester | sm.Researcher | sm.Reviewer, sm.Requester | sm.Owner, sm.Owner | sm.Reviewer, sm.Reviewer | sm.Admin,
+	0, sm.Requester, sm.Researcher, sm.Owner, sm.Reviewer, sm.Manager, sm.Admin, sm.System, sm.Requester | sm.Researcher,
+	sm.Requester | sm.Researcher | sm.Reviewer, sm.Requester | sm.Owner, sm.Owner | sm.Reviewer, sm.Reviewer | sm.Manager | sm.Admin,
 }
 
 // allFacts calls visit with every combination of everything that the rules look at.
@@ -35,14 +35,15 @@ func allFacts(visit func(sm.Facts)) {
 					if bit(9) && !sm.Has(status, sm.EventPurge) || bit(10) && !sm.Has(status, sm.EventHold) {
 						continue // nobody can be there
 					}
-					for given := range 2 {
+					for _, round := range roundsIn(status) {
 						problem := ""
 						if bit(0) {
 							problem = "There are no files."
 						}
 						visit(sm.Facts{
 							Status: status, FailedIn: failed, Parties: parties, IsRequester: bit(1), DirectionEnabled: bit(2),
-							SelfReview: bit(3), ApprovalsNeeded: 2, ApprovalsGiven: given, Moving: bit(4), SpokenThisRound: bit(5),
+							SelfReview: bit(3), Moving: bit(4), SpokenThisRound: bit(5),
+							SlotsOpen: round.SlotsOpen, SlotProblem: round.SlotProblem, Rejected: round.Rejected, OneRejectionEnds: round.OneRejectionEnds,
 							FileProblem: problem, Explanation: bit(6), Idle: bit(7), Outlived: bit(7), Purged: bit(9), OnHold: bit(10),
 							Held: bit(10), Sealed: bit(8), Arrived: bit(8),
 							GatesPassed: bit(8), Hashed: bit(8), GateBlocked: !bit(8),
@@ -55,6 +56,21 @@ func allFacts(visit func(sm.Facts)) {
 			}
 		}
 	}
+}
+
+// roundsIn is what a round of reviews can be like for the actor, as far as it matters in the status.
+func roundsIn(status sm.Status) []sm.Facts {
+	if status != sm.InReview {
+		return []sm.Facts{{SlotsOpen: 1}}
+	}
+	var rounds []sm.Facts
+	for open := range 3 {
+		for _, problem := range []string{"", "There is no slot for you."} {
+			rounds = append(rounds, sm.Facts{SlotsOpen: open, SlotProblem: problem, OneRejectionEnds: true},
+				sm.Facts{SlotsOpen: open, SlotProblem: problem}, sm.Facts{SlotsOpen: open, SlotProblem: problem, Rejected: true})
+		}
+	}
+	return rounds
 }
 
 func TestOneRowPerStatusAndEvent(t *testing.T) {
@@ -135,19 +151,22 @@ func TestEveryStatusThatTheSystemHasToLeaveCanBeLeftByIt(t *testing.T) {
 	}
 }
 
-// TestNobodyPassesAlone walks every path of rounds with a quorum of two and finds no way to approved that does not have
-// cleared gates and two different reviewers who are not the requester.
+// TestNobodyPassesAlone walks every path of rounds with two slots, in which a rejection ends the round or does not, and finds
+// no way to approved that does not have cleared gates and two different reviewers who are not the requester and approve.
 func TestNobodyPassesAlone(t *testing.T) {
 	type state struct {
 		status    sm.Status
 		cleared   bool
+		given     int
 		approvals int
+		rejected  bool
 		byRequest bool
 		failedIn  sm.Status
 	}
 	const needed = 2
 	seen := map[state]bool{}
-	approved := 0
+	approved, concluded := 0, 0
+	ends := true
 	var walk func(state)
 	walk = func(s state) {
 		if seen[s] {
@@ -156,8 +175,8 @@ func TestNobodyPassesAlone(t *testing.T) {
 		seen[s] = true
 		if s.status == sm.ApprovalInProgress || s.status == sm.Approved {
 			approved++
-			if !s.cleared || s.approvals < needed || s.byRequest {
-				t.Errorf("%s was reached with cleared=%v approvals=%d by the requester=%v", s.status, s.cleared, s.approvals, s.byRequest)
+			if !s.cleared || s.approvals < needed || s.rejected || s.byRequest {
+				t.Errorf("%s was reached with cleared=%v approvals=%d rejected=%v by the requester=%v", s.status, s.cleared, s.approvals, s.rejected, s.byRequest)
 			}
 		}
 		for _, row := range sm.Transitions() {
@@ -167,7 +186,7 @@ func TestNobodyPassesAlone(t *testing.T) {
 						for gate := range 2 {
 							f := sm.Facts{
 								Status: s.status, FailedIn: s.failedIn, Parties: parties, IsRequester: isRequester, DirectionEnabled: true,
-								ApprovalsNeeded: needed, ApprovalsGiven: s.approvals, SpokenThisRound: spoken, Explanation: true,
+								SlotsOpen: needed - s.given, Rejected: s.rejected, OneRejectionEnds: ends, SpokenThisRound: spoken, Explanation: true,
 								Idle: true, Sealed: gate == 1, GatesPassed: gate == 1, Hashed: gate == 1, GateBlocked: gate == 0, Arrived: true,
 							}
 							got, _ := sm.Decide(f, row.Event)
@@ -178,14 +197,21 @@ func TestNobodyPassesAlone(t *testing.T) {
 							next.status = got.To
 							switch got.Event {
 							case sm.EventClear:
-								next.cleared, next.approvals, next.byRequest = gate == 1, 0, false
+								next = state{status: got.To, cleared: gate == 1}
 							case sm.EventSubmit:
-								next.cleared, next.approvals, next.byRequest = false, 0, false
-							case sm.EventEndorse, sm.EventApprove:
+								next = state{status: got.To}
+							case sm.EventEndorse, sm.EventApprove, sm.EventConclude:
+								next.given++
 								next.approvals++
 								next.byRequest = next.byRequest || isRequester || spoken
+							case sm.EventOppose:
+								next.given++
+								next.rejected = true
 							case sm.EventFail:
 								next.failedIn = got.From
+							}
+							if got.Event == sm.EventConclude {
+								concluded++
 							}
 							walk(next)
 						}
@@ -195,8 +221,14 @@ func TestNobodyPassesAlone(t *testing.T) {
 		}
 	}
 	walk(state{status: sm.None})
-	if approved == 0 {
-		t.Error("approved was never reached: the walk proves nothing")
+	if approved == 0 || concluded > 0 {
+		t.Errorf("approved was reached %d times, and a round concluded %d times although the first rejection ends it", approved, concluded)
+	}
+	ends, approved = false, 0
+	clear(seen)
+	walk(state{status: sm.None})
+	if approved == 0 || concluded == 0 {
+		t.Errorf("approved was reached %d times, a round concluded %d times: the walk proves nothing", approved, concluded)
 	}
 }
 
@@ -265,9 +297,14 @@ func TestOfferedIsAccepted(t *testing.T) {
 }
 
 func TestChooseFollowsTheQuorumAndTheFailure(t *testing.T) {
-	review := func(given int) sm.Facts {
-		return sm.Facts{Status: sm.InReview, Parties: sm.Reviewer, ApprovalsNeeded: 2, ApprovalsGiven: given}
+	review := func(open int) sm.Facts {
+		return sm.Facts{Status: sm.InReview, Parties: sm.Reviewer, SlotsOpen: open, OneRejectionEnds: true}
 	}
+	allSpeak := func(open int, rejected bool) sm.Facts {
+		return sm.Facts{Status: sm.InReview, Parties: sm.Reviewer, SlotsOpen: open, Rejected: rejected}
+	}
+	problem := review(2)
+	problem.SlotProblem = "There is no slot for you."
 	for _, test := range []struct {
 		name     string
 		facts    sm.Facts
@@ -276,14 +313,20 @@ func TestChooseFollowsTheQuorumAndTheFailure(t *testing.T) {
 		want     sm.Event
 		guard    sm.Guard
 	}{
-		{"first of two approvals", review(0), sm.ActionReview, sm.DecisionApproved, sm.EventEndorse, ""},
+		{"first of two approvals", review(2), sm.ActionReview, sm.DecisionApproved, sm.EventEndorse, ""},
 		{"second of two approvals", review(1), sm.ActionReview, sm.DecisionApproved, sm.EventApprove, ""},
-		{"rejection", review(0), sm.ActionReview, sm.DecisionRejected, sm.EventReject, ""},
-		{"return without saying what", review(0), sm.ActionReview, sm.DecisionChangesRequested, "", sm.ExplanationGiven},
-		{"own request", sm.Facts{Status: sm.InReview, Parties: sm.Reviewer, IsRequester: true, ApprovalsNeeded: 1},
+		{"rejection", review(2), sm.ActionReview, sm.DecisionRejected, sm.EventReject, ""},
+		{"rejection among others", allSpeak(2, false), sm.ActionReview, sm.DecisionRejected, sm.EventOppose, ""},
+		{"approval after it, and not the last", allSpeak(2, true), sm.ActionReview, sm.DecisionApproved, sm.EventEndorse, ""},
+		{"last approval after it", allSpeak(1, true), sm.ActionReview, sm.DecisionApproved, sm.EventConclude, ""},
+		{"rejection as the last", allSpeak(1, false), sm.ActionReview, sm.DecisionRejected, sm.EventReject, ""},
+		{"last approval", allSpeak(1, false), sm.ActionReview, sm.DecisionApproved, sm.EventApprove, ""},
+		{"no slot that fits", problem, sm.ActionReview, sm.DecisionApproved, "", sm.SlotOpen},
+		{"return without saying what", review(2), sm.ActionReview, sm.DecisionChangesRequested, "", sm.ExplanationGiven},
+		{"own request", sm.Facts{Status: sm.InReview, Parties: sm.Reviewer, IsRequester: true, SlotsOpen: 1},
 			sm.ActionReview, sm.DecisionApproved, "", sm.NotTheRequester},
 		{"retry of a move", sm.Facts{Status: sm.Failed, FailedIn: sm.RejectionInProgress, Parties: sm.Owner}, sm.ActionRetry, "", sm.EventResumeRejection, ""},
-		{"no quorum set", sm.Facts{Status: sm.InReview, Parties: sm.Reviewer}, sm.ActionReview, sm.DecisionApproved, "", sm.QuorumStillOpen},
+		{"no slot at all", sm.Facts{Status: sm.InReview, Parties: sm.Reviewer}, sm.ActionReview, sm.DecisionApproved, "", sm.SlotOpen},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, refusal := sm.Choose(test.facts, test.action, test.decision)

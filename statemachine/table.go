@@ -35,7 +35,9 @@ const (
 	EventBlock           Event = "block"
 	EventUnseal          Event = "unseal"
 	EventEndorse         Event = "endorse"
+	EventOppose          Event = "oppose" // a rejection, and the round goes on
 	EventApprove         Event = "approve"
+	EventConclude        Event = "conclude" // the last review of a round in which somebody has rejected; it approves
 	EventReject          Event = "reject"
 	EventReturn          Event = "return"
 	EventMoved           Event = "moved"
@@ -68,10 +70,12 @@ var life = []Transition{
 	{Submitted, EventUnseal, Draft, System, guards(ReasonGiven), tasks(handBack(Intake), erase(Intake), erase(Holding))},
 	{Submitted, EventFail, Failed, System, guards(ReasonGiven), nil},
 
-	{InReview, EventEndorse, InReview, Reviewer, guards(NotTheRequester, FirstInRound, QuorumStillOpen), nil},
-	{InReview, EventApprove, ApprovalInProgress, Reviewer, guards(NotTheRequester, FirstInRound, QuorumCompleted), tasks(move(Holding, Released))},
-	{InReview, EventReject, RejectionInProgress, Reviewer, guards(NotTheRequester, FirstInRound), tasks(move(Holding, Refused))},
-	{InReview, EventReturn, Draft, Reviewer, guards(NotTheRequester, FirstInRound, ExplanationGiven), tasks(handBack(Holding), erase(Holding))},
+	{InReview, EventEndorse, InReview, Reviewer, speaks(QuorumStillOpen), nil},
+	{InReview, EventOppose, InReview, Reviewer, speaks(RejectionWaits), nil},
+	{InReview, EventApprove, ApprovalInProgress, Reviewer, speaks(QuorumCompleted, NobodyRejected), tasks(move(Holding, Released))},
+	{InReview, EventConclude, RejectionInProgress, Reviewer, speaks(QuorumCompleted, SomebodyRejected), tasks(move(Holding, Refused))},
+	{InReview, EventReject, RejectionInProgress, Reviewer, speaks(RejectionEnds), tasks(move(Holding, Refused))},
+	{InReview, EventReturn, Draft, Reviewer, speaks(ExplanationGiven), tasks(handBack(Holding), erase(Holding))},
 	{InReview, EventCancel, Cancelled, Requester | Owner | Admin, guards(NotHeld), tasks(erase(Holding))},
 
 	{ApprovalInProgress, EventMoved, Approved, System, guards(Arrived), tasks(erase(Holding))},
@@ -81,13 +85,18 @@ var life = []Transition{
 	{BlockingInProgress, EventMoved, BlockedByScan, System, guards(Arrived), tasks(erase(Holding))},
 	{BlockingInProgress, EventFail, Failed, System, guards(ReasonGiven), nil},
 
-	{Approved, EventRevoke, Revoked, Reviewer | Admin, guards(DataKept, ExplanationGiven), tasks(move(Released, Refused), erase(Released))},
+	{Approved, EventRevoke, Revoked, Manager | Admin, guards(DataKept, ExplanationGiven), tasks(move(Released, Refused), erase(Released))},
 
-	{Failed, EventResumeSubmitted, Submitted, Reviewer | Owner | Admin, guards(FailedInSubmitted), tasks(seal(Intake, Holding), runGates(), hash(Holding))},
-	{Failed, EventResumeApproval, ApprovalInProgress, Reviewer | Owner | Admin, guards(FailedInApproval), tasks(move(Holding, Released))},
-	{Failed, EventResumeRejection, RejectionInProgress, Reviewer | Owner | Admin, guards(FailedInRejection), tasks(move(Holding, Refused))},
-	{Failed, EventResumeBlocking, BlockingInProgress, Reviewer | Owner | Admin, guards(FailedInBlocking), tasks(move(Holding, Quarantine))},
+	{Failed, EventResumeSubmitted, Submitted, Manager | Owner | Admin, guards(FailedInSubmitted), tasks(seal(Intake, Holding), runGates(), hash(Holding))},
+	{Failed, EventResumeApproval, ApprovalInProgress, Manager | Owner | Admin, guards(FailedInApproval), tasks(move(Holding, Released))},
+	{Failed, EventResumeRejection, RejectionInProgress, Manager | Owner | Admin, guards(FailedInRejection), tasks(move(Holding, Refused))},
+	{Failed, EventResumeBlocking, BlockingInProgress, Manager | Owner | Admin, guards(FailedInBlocking), tasks(move(Holding, Quarantine))},
 	{Failed, EventCancel, Cancelled, Owner | Admin, guards(NotHeld), tasks(erase(Intake), erase(Holding), erase(Released), erase(Refused), erase(Quarantine))},
+}
+
+// speaks are the conditions on every review, and more.
+func speaks(more ...Guard) []Guard {
+	return append(guards(NotTheRequester, FirstInRound, SlotOpen), more...)
 }
 
 // end is what becomes of a request that has come to its end: its data is deleted when nobody needs it any more, and then
@@ -122,6 +131,8 @@ var asks = []Ask{
 	{EventCreate, ActionCreate, ""},
 	{EventEndorse, ActionReview, DecisionApproved},
 	{EventApprove, ActionReview, DecisionApproved},
+	{EventConclude, ActionReview, DecisionApproved},
+	{EventOppose, ActionReview, DecisionRejected},
 	{EventReject, ActionReview, DecisionRejected},
 	{EventReturn, ActionReview, DecisionChangesRequested},
 	{EventCancel, ActionCancel, ""},
@@ -139,7 +150,7 @@ var asks = []Ask{
 var statuses = []StatusFacts{
 	{Draft, TurnRequester, Intake, links(grant(Requester|Owner, Read|Write|List|Delete)), "", "", "files are being put together"},
 	{Submitted, TurnSystem, Holding, nil, LinkBusy, EventClear, "sealed, and waiting for the automatic checks"},
-	{InReview, TurnReviewer, Holding, links(grant(Reviewer|Owner, Read|List)), "", "", "people decide"},
+	{InReview, TurnReviewer, Holding, links(grant(Reviewer|Manager|Owner, Read|List)), "", "", "people decide"},
 	{ApprovalInProgress, TurnSystem, Released, nil, LinkBusy, EventMoved, "approved; the files are moving to their destination"},
 	{Approved, TurnNobody, Released, links(grant(Requester|Owner, Read|List)), "", "", "the files are at their destination"},
 	{RejectionInProgress, TurnSystem, Refused, nil, LinkBusy, EventMoved, "rejected; the files are being put aside"},
@@ -173,7 +184,7 @@ var tellings = []Telling{
 // there is a new request to be made. What is said about a draft is no part of a round's reviews, so that a requester who
 // does not understand what to change can ask, and be answered, at once.
 var talks = []Talk{
-	{Reviewer, SideReviewer, true, says(Private, Shared), on(Draft, InReview), AtOnce, AfterTheirReview, AfterTheirReview},
+	{Reviewer | Manager, SideReviewer, true, says(Private, Shared), on(Draft, InReview), AtOnce, AfterTheirReview, AfterTheirReview},
 	{Admin, SideOnlooker, true, nil, nil, AtOnce, AtOnce, AtOnce},
 	{Requester | Owner, SideRequester, false, says(Shared), on(Draft, InReview), AtOnce, AfterTheRound, Never},
 }

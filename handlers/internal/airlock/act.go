@@ -63,8 +63,6 @@ type action struct {
 	// prepare adds what the person brings, once the rules have nothing against it otherwise: it returns why the files
 	// cannot be submitted, and what to store with the change.
 	prepare func(ctx context.Context, r Request, settings Settings) (problem string, extra Commit, err error)
-	// extend adds to the commit what the transition itself does not know.
-	extend func(c *Commit, actor Actor)
 }
 
 // Submit seals the files as they are now and hands the request over.
@@ -93,11 +91,6 @@ func (s *Service) Review(ctx context.Context, who Identity, workspace, id string
 	}
 	return s.act(ctx, action{
 		who: who, workspace: workspace, id: id, action: statemachine.ActionReview, decision: in.Decision, text: in.Explanation,
-		extend: func(c *Commit, actor Actor) {
-			review := s.review(*c, actor, in.Decision, in.Explanation)
-			c.Review = &review
-			c.After.Reviews = append(slices.Clip(c.After.Reviews), review)
-		},
 	})
 }
 
@@ -106,16 +99,7 @@ func (s *Service) Revoke(ctx context.Context, who Identity, workspace, id, reaso
 	if err := checkMarkdown("reason", reason); err != nil {
 		return View{}, err
 	}
-	return s.act(ctx, action{
-		who: who, workspace: workspace, id: id, action: statemachine.ActionRevoke, text: reason,
-		extend: func(c *Commit, actor Actor) {
-			c.After.Reviews = append(slices.Clip(c.After.Reviews), s.review(*c, actor, statemachine.DecisionRevoked, reason))
-		},
-	})
-}
-
-func (s *Service) review(c Commit, actor Actor, d statemachine.Decision, text string) Review {
-	return Review{ID: s.NewID(), Round: c.Before.Round, Reviewer: actor.Person, When: c.After.UpdatedWhen, Decision: d, Explanation: text}
+	return s.act(ctx, action{who: who, workspace: workspace, id: id, action: statemachine.ActionRevoke, text: reason})
 }
 
 // act reads the request, asks the rules, commits and nudges; it starts again when somebody else was faster.
@@ -164,12 +148,29 @@ func (s *Service) decide(ctx context.Context, a action, r Request, actor Actor, 
 	if refusal != nil {
 		return Commit{}, refused(refusal)
 	}
+	said, speaks := s.review(r, *t, settings, actor, a.text)
+	if speaks {
+		base.Reviews = append(slices.Clip(base.Reviews), said)
+	}
 	c := s.applied(r, base, *t, actor, settings, a.text, extra.digest())
 	c.Manifest, c.Dirty = extra.Manifest, extra.Dirty
-	if a.extend != nil {
-		a.extend(&c, actor)
+	if speaks && a.action == statemachine.ActionReview {
+		c.Review = &said
 	}
 	return c, nil
+}
+
+// review is how what somebody says stands among the reviews. ok is false where the transition says nothing.
+func (s *Service) review(r Request, t statemachine.Transition, settings Settings, actor Actor, text string) (v Review, ok bool) {
+	d := statemachine.DecisionOf(t.Event)
+	if d == "" {
+		return Review{}, false
+	}
+	v = Review{ID: s.NewID(), Round: r.Round, Reviewer: actor.Person, When: s.Now(), Decision: d, Explanation: text}
+	if d != statemachine.DecisionRevoked {
+		v.Slots = r.policy(settings).fitting(actor)
+	}
+	return v, true
 }
 
 // digest is that of the manifest that is stored with the commit, if any.

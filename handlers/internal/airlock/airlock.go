@@ -51,8 +51,9 @@ type Person struct {
 // where the request came from.
 type Actor struct {
 	Person
-	SourceAddress string // IP address, for the audit record; may be empty
-	CorrelationID string // ties the audit record to the logs; may be empty
+	Groups        []string // object ids of the groups that they are known to be in
+	SourceAddress string   // IP address, for the audit record; may be empty
+	CorrelationID string   // ties the audit record to the logs; may be empty
 }
 
 // partyOf maps roles to the parties of the state machine.
@@ -65,7 +66,7 @@ func partyOf(roles []Role, isRequester bool) statemachine.Party {
 		case RoleOwner:
 			p |= statemachine.Owner
 		case RoleManager:
-			p |= statemachine.Reviewer
+			p |= statemachine.Manager
 		case RoleAdmin:
 			p |= statemachine.Admin
 		}
@@ -105,6 +106,7 @@ type Request struct {
 	TotalBytes int64         `json:"totalBytes,omitempty"`
 	Scanning   bool          `json:"scanning"` // the malware scan is a gate of this round; fixed at submit
 	SealedAt   time.Time     `json:"sealedAt,omitzero"`
+	Policy     Policy        `json:"policy,omitzero"` // of the reviews of this round; fixed at submit
 	Reviews    []Review      `json:"reviews,omitempty"`
 	Comments   int           `json:"comments,omitempty"` // of this round
 
@@ -166,6 +168,7 @@ type Review struct {
 	When        time.Time             `json:"when"`
 	Decision    statemachine.Decision `json:"decision"`
 	Explanation string                `json:"explanation"`
+	Slots       []string              `json:"slots,omitempty"` // of the policy, that the reviewer could fill
 }
 
 // Zone returns the zone that the request's status names; for a failed one that of the status it failed in. It is nowhere
@@ -193,10 +196,13 @@ func (r Request) Busy() bool {
 }
 
 // Approvals counts the approving reviews of the present round.
-func (r Request) Approvals() int {
+func (r Request) Approvals() int { return r.said(statemachine.DecisionApproved) }
+
+// said counts the reviews of the present round with the decision.
+func (r Request) said(d statemachine.Decision) int {
 	n := 0
 	for _, v := range r.Reviews {
-		if v.Round == r.Round && v.Decision == statemachine.DecisionApproved {
+		if v.Round == r.Round && v.Decision == d {
 			n++
 		}
 	}

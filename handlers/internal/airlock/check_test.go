@@ -165,7 +165,17 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		{name: "a status that does not exist", rule: airlock.RuleReplay, bend: request(func(r *airlock.Request) { r.Status = "lost" })},
 		{name: "sealed before it was submitted", rule: airlock.RuleManifest, bend: request(func(r *airlock.Request) { r.SealedAt = time.Time{} })},
 		{name: "no reviews", rule: airlock.RuleQuorum, bend: request(func(r *airlock.Request) { r.Reviews = nil })},
-		{name: "two approvals are needed", rule: airlock.RuleQuorum, bend: func(b *bent) { b.settings = func(s *airlock.Settings) { s.Approvals = 2 } }},
+		{name: "two approvals are needed", rule: airlock.RuleQuorum, bend: request(func(r *airlock.Request) { r.Policy.Slots[0].Count = 2 })},
+		{name: "two approvals are needed, as the settings say", rule: airlock.RuleQuorum, bend: func(b *bent) {
+			b.request = func(r *airlock.Request) { r.Policy = airlock.Policy{} }
+			b.settings = func(s *airlock.Settings) { s.Approvals = 2 }
+		}},
+		{name: "the reviewer fits no slot", rule: airlock.RuleQuorum, bend: request(func(r *airlock.Request) {
+			r.Reviews[0].Slots = []string{"another"}
+		})},
+		{name: "somebody rejected it", rule: airlock.RuleQuorum, bend: request(func(r *airlock.Request) {
+			r.Reviews = append(r.Reviews, airlock.Review{Round: 1, Decision: sm.DecisionRejected})
+		})},
 		{name: "a verdict is missing", rule: airlock.RuleVerdict, bend: func(b *bent) {
 			b.manifest = func(m *airlock.Manifest) { m.Files[0].Verdict = airlock.Verdict{} }
 		}},

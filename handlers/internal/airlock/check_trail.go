@@ -139,7 +139,7 @@ func (k *check) step(rec Record, t statemachine.Transition) {
 		at.cleared, at.digest, at.approvers = true, rec.Digest, nil
 	case statemachine.EventBlock:
 		at.blocked, at.digest = true, rec.Digest
-	case statemachine.EventEndorse, statemachine.EventApprove:
+	case statemachine.EventEndorse, statemachine.EventApprove, statemachine.EventConclude:
 		at.approvers = append(at.approvers, rec.Who)
 		if t.Event == statemachine.EventApprove {
 			at.approved = rec.When
@@ -194,7 +194,7 @@ func (k *check) end() {
 const settingsDelay = time.Minute
 
 // approvals: a quorum was complete before anything went to the released zone, of different people who are not the
-// requester. How many were needed is known as long as the settings have not changed since.
+// requester, and together fill every slot of the policy.
 func (k *check) approvals() {
 	passed := k.r.Status == statemachine.ApprovalInProgress || k.r.Status == statemachine.Approved ||
 		k.r.Status == statemachine.Revoked || k.r.FailedIn == statemachine.ApprovalInProgress
@@ -222,13 +222,15 @@ func (k *check) approvals() {
 	if n := k.r.Approvals(); n != len(at.approvers) {
 		k.broken(RuleQuorum, "%d reviews approve in round %d, and the trail tells of %d", n, k.r.Round, len(at.approvers))
 	}
-	if !k.settings.ChangedAt.Before(at.submitted.Add(-settingsDelay)) {
-		return
+	policy := k.r.policy(k.settings)
+	if len(k.r.Policy.Slots) == 0 && !k.settings.ChangedAt.Before(at.submitted.Add(-settingsDelay)) {
+		return // which policy it was under, nobody knows
 	}
-	if len(at.approvers) < k.settings.Approvals {
-		k.broken(RuleQuorum, "%d approvals in round %d, and %d are needed", len(at.approvers), k.r.Round, k.settings.Approvals)
+	if open := policy.open(k.r.spoken()); open > 0 || k.r.said(statemachine.DecisionRejected) > 0 {
+		k.broken(RuleQuorum, "%d approvals and %d rejections in round %d leave %d open of %s", len(at.approvers),
+			k.r.said(statemachine.DecisionRejected), k.r.Round, open, policy)
 	}
-	if !k.settings.SelfReview && slices.Contains(at.approvers, k.r.CreatedBy.ID) {
+	if !policy.SelfReview && slices.Contains(at.approvers, k.r.CreatedBy.ID) {
 		k.broken(RuleQuorum, "the requester approved it in round %d", k.r.Round)
 	}
 }

@@ -26,8 +26,8 @@ func (s *Service) Settings(ctx context.Context, who Identity, workspace string) 
 	return settings, nil
 }
 
-// PutSettings replaces a workspace's settings. TRE admins may change everything; owners only the members, how many
-// approvals are needed, whether people may review their own requests, and when reviewers are reminded. next.ETag must be what was read.
+// PutSettings replaces a workspace's settings. TRE admins may change everything; owners only the members, the
+// review policies, and when reviewers are reminded. next.ETag must be what was read.
 func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) (Settings, error) {
 	current, err := s.Store.Settings(ctx, next.WorkspaceID)
 	isNew := errors.Is(err, ErrNotFound)
@@ -69,7 +69,7 @@ func (i Identity) isAdmin() bool { return i.ForAPI && slices.Contains(i.Roles, R
 // beyondOwner names the fields that differ and are not an owner's to change.
 func (next Settings) beyondOwner(current Settings) []string {
 	allowed := current
-	allowed.Members, allowed.Approvals, allowed.SelfReview = next.Members, next.Approvals, next.SelfReview
+	allowed.Members, allowed.Approvals, allowed.SelfReview, allowed.Policies = next.Members, next.Approvals, next.SelfReview, next.Policies
 	allowed.RemindAfter, allowed.EscalateAfter = next.RemindAfter, next.EscalateAfter
 	return allowed.differences(next)
 }
@@ -116,6 +116,7 @@ var suffixPattern = regexp.MustCompile(`^[a-z0-9]{1,9}$`)
 // The bounds of a member list: the settings are one row, and every notice holds a part of it. RFC 5321 has no longer
 // addresses.
 const (
+	maxApprovals  = 10
 	maxMembers    = 1000
 	maxEmail      = 254
 	maxPersonName = 200
@@ -162,9 +163,7 @@ func (next Settings) check(layout Layout, tre string) error {
 	if next.EscalateAfter != 0 && (next.EscalateAfter < max(time.Hour, next.RemindAfter+1) || next.EscalateAfter > longest) {
 		wrong("escalateAfter", "It must be from an hour to 100 years and longer than remindAfter, or 0 for what the TRE does.")
 	}
-	if next.Approvals < 1 || next.Approvals > 10 {
-		wrong("approvals", "It must be from 1 to 10.")
-	}
+	next.checkPolicies(wrong)
 	if !suffixPattern.MatchString(next.Suffix) {
 		wrong("suffix", "It must be 1 to 9 lower-case letters and digits.")
 	}
@@ -176,6 +175,32 @@ func (next Settings) check(layout Layout, tre string) error {
 	next.checkMembers(wrong)
 	next.checkLayout(layout, tre, wrong)
 	return errors.Join(errs...)
+}
+
+// checkPolicies: they are said in one of the two ways.
+func (next Settings) checkPolicies(wrong func(field, format string, args ...any)) {
+	if len(next.Policies) == 0 {
+		if next.Approvals < 1 || next.Approvals > maxApprovals {
+			wrong("approvals", "It must be from 1 to %d.", maxApprovals)
+		}
+		return
+	}
+	if next.Approvals != 0 || next.SelfReview {
+		wrong("approvals", "approvals and selfReview are another way to write reviewPolicies: give the one or the other.")
+	}
+	for d := range next.Policies {
+		if !slices.Contains(Directions(), d) {
+			wrong("reviewPolicies", "%q is not a direction: use import and export.", d)
+		}
+	}
+	for _, d := range Directions() {
+		p, ok := next.Policies[d]
+		if !ok {
+			wrong("reviewPolicies", "There is none for %s.", d)
+			continue
+		}
+		p.check(func(format string, args ...any) { wrong("reviewPolicies", string(d)+": "+format, args...) })
+	}
 }
 
 func (next Settings) checkMembers(wrong func(field, format string, args ...any)) {

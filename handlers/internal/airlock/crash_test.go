@@ -154,6 +154,14 @@ func scenarios() []scenario {
 				return second2(p.PutSettings(p.t.Context(), admin, s))
 			},
 		}, submitted, reviews(manager, sm.DecisionApproved, sm.InReview), reviews(second, sm.DecisionApproved, sm.Approved)),
+		{
+			name: "rejected by one of two, who both speak", settings: func(s *airlock.Settings) {
+				p := airlock.ManagerPolicy(2)
+				p.OneRejectionEnds = false
+				under(p)(s)
+			},
+			steps: []step{creates(airlock.Export), submitted, reviews(manager, sm.DecisionRejected, sm.InReview), reviews(second, sm.DecisionApproved, sm.Rejected)},
+		},
 		life("left lying, reminded of, and approved", creates(airlock.Import), submitted,
 			suffers("two days", func(p *play) { p.now = p.now.Add(48 * time.Hour) }, sm.InReview),
 			suffers("a week", func(p *play) { p.now = p.now.Add(168 * time.Hour) }, sm.InReview), approved),

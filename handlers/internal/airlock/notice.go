@@ -101,7 +101,7 @@ func (s *Service) notice(r Request, settings Settings, audience statemachine.Aud
 		RequestID: r.ID, Status: r.Status, StatusSince: r.StatusSince, StatusMessage: r.StatusMessage, Type: r.Type, Title: r.Title,
 		Justification: r.Justification, Round: r.Round, Files: r.Files, FileCount: r.FileCount, TotalBytes: r.TotalBytes,
 		CreatedBy: r.CreatedBy, CreatedWhen: r.CreatedWhen, UpdatedBy: r.UpdatedBy, UpdatedWhen: r.UpdatedWhen,
-		ApprovalsGiven: r.Approvals(), ApprovalsNeeded: settings.Approvals, Turn: status.Turn,
+		ApprovalsGiven: r.Approvals(), ApprovalsNeeded: r.policy(settings).Reviews(), Turn: status.Turn,
 	}
 	if s.Page != nil {
 		n.Page = s.Page(r.WorkspaceID, r.ID)
@@ -158,9 +158,9 @@ func (s *Service) people(a statemachine.Audience, r Request, settings Settings) 
 // mayReview asks the rules whether a member could give a review now. The requester can be in the list under another id
 // than that of the token that they came with: the address tells.
 func mayReview(m Member, r Request, settings Settings) bool {
-	if !settings.SelfReview && m.Email != "" && strings.EqualFold(m.Email, r.CreatedBy.Email) {
+	if !r.policy(settings).SelfReview && m.Email != "" && strings.EqualFold(m.Email, r.CreatedBy.Email) {
 		return false
 	}
-	actor := Actor{Person: Person{ID: m.ID, Roles: m.Roles}}
+	actor := Actor{Person: Person{ID: m.ID, Roles: m.Roles}, Groups: []string{m.ID}}
 	return slices.Contains(statemachine.AllowedActions(facts(r, settings, actor)), statemachine.ActionReview)
 }

@@ -103,8 +103,8 @@ func compareBy(key SortKey, a, b Request) int {
 	}
 }
 
-// Mine lists requests over all workspaces: those that the person made, newest first, or as a reviewer those of every
-// workspace in which they review. A workspace that they are known to have left is left out, and so is one that cannot
+// Mine lists requests over all workspaces: those that the person made, newest first, or as a reviewer those that
+// have a slot for them in the review policy that they are under, in every workspace where settings have one. A workspace that they are known to have left is left out, and so is one that cannot
 // be read, which is reported. An order that is asked for holds within each page.
 func (s *Service) Mine(ctx context.Context, who Identity, asReviewer bool, l Listing) (Views, error) {
 	if !who.ForAPI {
@@ -174,10 +174,17 @@ func (s *Service) reviewableIn(ctx context.Context, who Identity, workspace stri
 	if err != nil {
 		return Page{}, err
 	}
-	if roles, ok := s.rolesIn(settings, who); !ok || settings.Archived || !slices.Contains(roles, RoleManager) {
+	actor, ok := s.actorIn(settings, who)
+	if !ok || settings.Archived || len(actor.Roles) == 0 || !slices.ContainsFunc(Directions(), func(d Direction) bool {
+		return len(settings.Policy(d).fitting(actor)) > 0
+	}) {
 		return Page{}, nil
 	}
-	return s.page(ctx, Query{Workspace: workspace, Order: NewestFirst, Status: l.Status, Type: l.Type, Limit: limit, Cursor: cursor})
+	page, err := s.page(ctx, Query{Workspace: workspace, Order: NewestFirst, Status: l.Status, Type: l.Type, Limit: limit, Cursor: cursor})
+	page.Requests = slices.DeleteFunc(page.Requests, func(r Request) bool {
+		return len(r.policy(settings).fitting(actor)) == 0
+	})
+	return page, err
 }
 
 // viewsAcross adds what the person may do with each request in its own workspace, and puts the page into the order that
@@ -190,8 +197,7 @@ func (s *Service) viewsAcross(ctx context.Context, who Identity, page Page, l Li
 			s.report(ctx, err)
 			continue
 		}
-		actor := Actor{Person: who.Person}
-		actor.Roles, _ = s.rolesIn(settings, who)
+		actor, _ := s.actorIn(settings, who)
 		if len(actor.Roles) == 0 && settings.Audience == "" {
 			continue // they have left it; where it has an audience of its own, only a token for that could tell
 		}

@@ -101,6 +101,8 @@ type Identity struct {
 type View struct {
 	Request Request
 	Actions []statemachine.Action
+	Policy  Policy // that the reviews of the present round are under, or will be
+	Seats   []Seat // of the policy, in its order
 }
 
 // settingsCache keeps settings for a moment, so that a mutation reads one row and not two.
@@ -146,16 +148,21 @@ func (s *Service) enter(ctx context.Context, who Identity, workspace string, rol
 	if err != nil {
 		return Actor{}, Settings{}, err
 	}
-	held, ok := s.rolesIn(settings, who)
+	actor, ok := s.actorIn(settings, who)
 	if !ok {
 		return Actor{}, Settings{}, problem(Unauthenticated, "wrong_audience", sentenceWrongAudience)
 	}
-	actor := Actor{Person: who.Person, SourceAddress: who.SourceAddress, CorrelationID: who.CorrelationID}
-	actor.Roles = held
-	if !slices.ContainsFunc(roles, func(r Role) bool { return slices.Contains(held, r) }) {
+	if !slices.ContainsFunc(roles, func(r Role) bool { return slices.Contains(actor.Roles, r) }) {
 		return Actor{}, Settings{}, who.explained(missingRole(roles))
 	}
 	return actor, settings, nil
+}
+
+// actorIn is somebody in a workspace. ok is false when their token is for another one.
+func (s *Service) actorIn(settings Settings, who Identity) (actor Actor, ok bool) {
+	actor = Actor{Person: who.Person, Groups: who.Groups, SourceAddress: who.SourceAddress, CorrelationID: who.CorrelationID}
+	actor.Roles, ok = s.rolesIn(settings, who)
+	return actor, ok
 }
 
 // rolesIn returns the roles somebody holds in a workspace. ok is false when their token is for another one.
@@ -206,16 +213,24 @@ func missingRole(roles []Role) error {
 // facts gathers what the rules look at.
 func facts(r Request, settings Settings, actor Actor) statemachine.Facts {
 	isRequester := r.ID != "" && r.CreatedBy.ID == actor.ID
-	return statemachine.Facts{
+	f := statemachine.Facts{
 		Status: r.Status, FailedIn: r.FailedIn,
 		Parties: partyOf(actor.Roles, isRequester), IsRequester: isRequester,
 		DirectionEnabled: !settings.Archived && slices.Contains(settings.Directions, r.Type),
-		SelfReview:       settings.SelfReview, ApprovalsNeeded: settings.Approvals,
-		Purged: !r.PurgedWhen.IsZero(), OnHold: r.OnHold, Held: held(r, settings),
-		Moving: statemachine.Moving(r.Owed), ApprovalsGiven: r.Approvals(), SpokenThisRound: r.ReviewedBy(actor.ID),
+		Purged:           !r.PurgedWhen.IsZero(), OnHold: r.OnHold, Held: held(r, settings),
+		Moving: statemachine.Moving(r.Owed), SpokenThisRound: r.ReviewedBy(actor.ID), Rejected: r.said(statemachine.DecisionRejected) > 0,
 	}
+	policy, spoken := r.policy(settings), r.spoken()
+	fitting := policy.fitting(actor)
+	if len(fitting) > 0 {
+		f.Parties |= statemachine.Reviewer
+	}
+	f.SelfReview, f.OneRejectionEnds = policy.SelfReview, policy.OneRejectionEnds
+	f.SlotsOpen, f.SlotProblem = policy.open(spoken), policy.room(spoken, fitting)
+	return f
 }
 
 func view(r Request, settings Settings, actor Actor) View {
-	return View{Request: r, Actions: statemachine.AllowedActions(facts(r, settings, actor))}
+	policy := r.policy(settings)
+	return View{Request: r, Actions: statemachine.AllowedActions(facts(r, settings, actor)), Policy: policy, Seats: policy.seats(r.spoken())}
 }

@@ -23,9 +23,10 @@ type Settings struct {
 	NameDenied    []string      `json:"nameDenied"`    // glob patterns on the last element of a name
 	DraftLifetime time.Duration `json:"draftLifetime"` // 0: drafts never expire
 
-	Scanning   bool `json:"scanning"`   // the malware scan is required
-	Approvals  int  `json:"approvals"`  // how many reviewers must approve
-	SelfReview bool `json:"selfReview"` // the requester may review
+	Scanning   bool                 `json:"scanning"`                 // the malware scan is required
+	Approvals  int                  `json:"approvals"`                // short for a ManagerPolicy of that many in both directions
+	SelfReview bool                 `json:"selfReview"`               // of that policy
+	Policies   map[Direction]Policy `json:"reviewPolicies,omitempty"` // of both directions, where there is more to say; Approvals is 0 then
 
 	RemindAfter     time.Duration `json:"remindAfter"`             // of a review that waits; 0: as the TRE does
 	EscalateAfter   time.Duration `json:"escalateAfter"`           // when the owners hear of it too; 0: as the TRE does

@@ -63,13 +63,10 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	if !t.Keeps() {
 		s.tell(&commit, statemachine.StatusChanged, settings, now, func(n *Notice) {
 			n.PreviousStatus = t.From
-			if n.Decision = statemachine.DecisionOf(t.Event); n.Decision != "" {
-				n.Explanation = text
-			} else if v, ok := decided(after, t); ok {
+			if v, ok := decided(after, t); ok {
 				n.Decision, n.Explanation = v.Decision, v.Explanation
-			}
-			if t.Event == statemachine.EventApprove {
-				n.ApprovalsGiven++ // the review that makes the transition is not in the request yet
+			} else if n.Decision = statemachine.DecisionOf(t.Event); n.Decision != "" {
+				n.Explanation = text
 			}
 		})
 	}
@@ -91,12 +88,13 @@ func (r *Request) enter(t statemachine.Transition, text string, now time.Time) {
 	}
 }
 
-// decided returns the review that decided the round, where the transition carries a decision out, or fails to.
+// decided returns the last review that says what the round decided, where the transition carries that out, or fails to.
 func decided(r Request, t statemachine.Transition) (Review, bool) {
-	for _, status := range []statemachine.Status{t.From, t.To} {
-		if last := len(r.Reviews) - 1; last >= 0 && r.Reviews[last].Round == r.Round &&
-			(status == statemachine.ApprovalInProgress || status == statemachine.RejectionInProgress) {
-			return r.Reviews[last], true
+	for _, d := range []statemachine.Decision{statemachine.Carries(t.To), statemachine.Carries(t.From)} {
+		for _, v := range slices.Backward(r.Reviews) {
+			if d != "" && v.Round == r.Round && v.Decision == d {
+				return v, true
+			}
 		}
 	}
 	return Review{}, false

@@ -54,7 +54,8 @@ func (s *server) addActions() {
 	}
 	add(s, operation{
 		id: "reviewRequest", method: http.MethodPost, path: requestPath + "/review", tag: "Actions", summary: "Review a request",
-		about: "For airlock managers, and never for the requester. Give approval or decision.", fails: refusals,
+		about: "For whoever can fill an open slot of the review policy that the request was submitted under (by default: airlock managers, and never the requester), once in a round. " +
+			"Give approval or decision.", fails: refusals,
 	}, s.review)
 	type actWithReason func(u UseCases, ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
 	for _, a := range []struct {

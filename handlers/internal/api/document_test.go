@@ -76,12 +76,12 @@ func TestDocumentServed(t *testing.T) {
 	}
 	// What the table lets people ask for, and nothing else, stands in the document.
 	offered := map[any]bool{}
-	for parties := statemachine.Party(1); parties < 1<<6; parties++ {
+	for parties := statemachine.Party(1); parties < 1<<7; parties++ {
 		for _, s := range statemachine.Statuses() {
 			for _, failedIn := range statemachine.Statuses() {
 				for _, held := range []bool{false, true} {
 					for _, a := range statemachine.AllowedActions(statemachine.Facts{Status: s.Status, FailedIn: failedIn.Status, Parties: parties,
-						SelfReview: true, ApprovalsNeeded: 1, OnHold: held, Held: held}) {
+						SelfReview: true, SlotsOpen: 1, OnHold: held, Held: held}) {
 						offered[string(a)] = true
 					}
 				}

@@ -350,5 +350,26 @@ func aRequest() airlock.Request {
 }
 
 func aView(actions ...statemachine.Action) airlock.View {
-	return airlock.View{Request: aRequest(), Actions: actions}
+	r := aRequest()
+	return seated(airlock.View{Request: r, Actions: actions}, r.Reviews...)
+}
+
+// somePolicy has something in every field.
+func somePolicy() airlock.Policy {
+	return airlock.Policy{Version: 2, OneRejectionEnds: true, SelfReview: true, Slots: []airlock.Slot{
+		{Name: "output-checker", Count: 2, Roles: []airlock.Role{airlock.RoleManager}, Independent: true},
+		{Name: "owner", Count: 1, Roles: []airlock.Role{}, Groups: []string{"55555555-5555-4555-8555-555555555555"}, People: []string{researcher.ID}},
+	}}
+}
+
+// seated puts a view under somePolicy, with the reviews in its first slot.
+func seated(v airlock.View, by ...airlock.Review) airlock.View {
+	v.Policy = somePolicy()
+	for i, s := range v.Policy.Slots {
+		v.Seats = append(v.Seats, airlock.Seat{Slot: s, Open: s.Count})
+		if i == 0 {
+			v.Seats[i].Open, v.Seats[i].By = s.Count-len(by), by
+		}
+	}
+	return v
 }

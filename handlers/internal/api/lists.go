@@ -21,7 +21,7 @@ type listInput struct {
 }
 
 type mineInput struct {
-	AsReviewer boolText     `query:"airlock_manager" doc:"Requests of all workspaces in which the caller is airlock manager, instead of the caller's own. Default: false."`
+	AsReviewer boolText     `query:"airlock_manager" doc:"Instead of the caller's own, the requests of all workspaces under whose review policy the caller can give a review (by default: where they are airlock manager). Default: false."`
 	Type       direction    `query:"type" doc:"Only this direction."`
 	Status     statusFilter `query:"status" doc:"Only this status. blocked stands for blocked_by_scan."`
 	OrderBy    string       `query:"order_by" maxLength:"100" doc:"As in the list of a workspace."`
@@ -61,7 +61,7 @@ func (s *server) addLists() {
 		})}
 		out.Body.Requests = make([]requestWithActions, len(page.Views))
 		for i, v := range page.Views {
-			out.Body.Requests[i] = requestWithActions{s.request(v.Request), actions(v.Actions)}
+			out.Body.Requests[i] = requestWithActions{Request: s.request(v.Request), Actions: actions(v.Actions)}
 		}
 		return out, nil
 	})

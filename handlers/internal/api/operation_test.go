@@ -14,7 +14,7 @@ func aNewRequest() airlock.View {
 	r := aRequest()
 	r.Status, r.StatusMessage, r.ETag, r.Version = statemachine.Draft, "", "", 1
 	r.UpdatedBy, r.History, r.Files, r.Reviews = researcher, nil, nil, nil
-	return airlock.View{Request: r, Actions: []statemachine.Action{statemachine.ActionCancel, statemachine.ActionSubmit}}
+	return seated(airlock.View{Request: r, Actions: []statemachine.Action{statemachine.ActionCancel, statemachine.ActionSubmit}})
 }
 
 // TestOperations calls every operation once as it should be, and compares the whole answer.
@@ -102,7 +102,7 @@ func aLink() airlock.Link {
 func anEndedRequest() airlock.View {
 	r := aRequest()
 	r.Status, r.StatusMessage, r.OnHold, r.PurgedWhen = statemachine.Approved, "", true, time.Date(2024, 3, 1, 12, 0, 0, 500, time.UTC)
-	return airlock.View{Request: r, Actions: []statemachine.Action{statemachine.ActionLift}}
+	return seated(airlock.View{Request: r, Actions: []statemachine.Action{statemachine.ActionLift}}, r.Reviews...)
 }
 
 func aComment() airlock.Comment {

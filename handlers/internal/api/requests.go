@@ -22,7 +22,7 @@ func (s *server) output(v airlock.View, err error) (*requestOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &requestOutput{requestWithActions{s.request(v.Request), actions(v.Actions)}}, nil
+	return &requestOutput{requestWithActions{s.request(v.Request), actions(v.Actions), s.round(v)}}, nil
 }
 
 type createInput struct {

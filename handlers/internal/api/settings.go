@@ -32,8 +32,9 @@ type workspaceSettings struct {
 	NameDenied       *[]string         `json:"nameDenied,omitempty" nullable:"false" maxItems:"200" doc:"Patterns (*, ?, [a-z]) that the last element of a name must not match."`
 	DraftLifetime    *duration         `json:"draftLifetime,omitempty" doc:"How long a draft may rest before it is withdrawn, as an ISO 8601 duration of one unit (P30D, PT12H); PT0S: for ever." example:"P30D"`
 	Scanning         *bool             `json:"scanning,omitempty" doc:"The malware scan is required."`
-	Approvals        *int              `json:"approvals,omitempty" doc:"How many reviewers must approve."`
-	SelfReview       *bool             `json:"selfReview,omitempty" doc:"People may review their own requests."`
+	Approvals        *int              `json:"approvals,omitempty" doc:"Short for reviewPolicies that need this many airlock managers in both directions, and end with the first rejection. Not there where reviewPolicies is."`
+	SelfReview       *bool             `json:"selfReview,omitempty" doc:"With approvals: people may review their own requests."`
+	Policies         *reviewPolicies   `json:"reviewPolicies,omitempty" doc:"Who reviews, where approvals does not say enough. Give the one or the other."`
 	RemindAfter      *duration         `json:"remindAfter,omitempty" doc:"How long a review may wait before the reviewers are reminded, as draftLifetime; PT0S: as the TRE does. It counts for a request from the next time that something happens to it." example:"P2D"`
 	EscalateAfter    *duration         `json:"escalateAfter,omitempty" doc:"How long a review may wait before the owners are told as well, as draftLifetime; PT0S: as the TRE does." example:"P5D"`
 	IncludeLocation  *bool             `json:"includeLocationInNotice,omitempty" doc:"The notice of an approval brings the requester a short-lived link to the files, and with it everybody who reads their mails or subscribes to the notices."`
@@ -85,7 +86,7 @@ func (s *server) addSettings() {
 	})
 	add(s, operation{
 		id: "putSettings", method: http.MethodPut, path: path, tag: "Workspaces", summary: "Replace a workspace's settings", maxBody: s.Limits.MaxSettings,
-		about: "TRE admins may change everything, workspace owners the members, approvals and selfReview. With If-Match every field must be there; " +
+		about: "TRE admins may change everything, workspace owners the members, the review policies and when reviewers are reminded. With If-Match every field must be there; " +
 			"without it the workspace must be new, and what is left out has its default: both directions, one file of at most 5 GiB, scanned, one approval, never one's own. " +
 			"All problems are told at once. 409 says that somebody else has changed the settings since.",
 		fails: []int{http.StatusConflict},
@@ -127,8 +128,7 @@ func (w workspaceSettings) into(to *airlock.Settings) (missing []fieldProblem) {
 	take(&missing, "nameDenied", w.NameDenied, &to.NameDenied, same)
 	take(&missing, "draftLifetime", w.DraftLifetime, &to.DraftLifetime, duration.value)
 	take(&missing, "scanning", w.Scanning, &to.Scanning, same)
-	take(&missing, "approvals", w.Approvals, &to.Approvals, same)
-	take(&missing, "selfReview", w.SelfReview, &to.SelfReview, same)
+	missing = append(missing, w.policies(to)...)
 	take(&missing, "remindAfter", w.RemindAfter, &to.RemindAfter, duration.value)
 	take(&missing, "escalateAfter", w.EscalateAfter, &to.EscalateAfter, duration.value)
 	take(&missing, "includeLocationInNotice", w.IncludeLocation, &to.IncludeLocation, same)
@@ -185,11 +185,16 @@ func settingsAnswer(v airlock.Settings, err error) (*settingsOutput, error) {
 	out := &settingsOutput{ETag: etagHeader(v.ETag), Body: workspaceSettings{
 		WorkspaceID: v.WorkspaceID, Name: &v.Name, Description: &v.Description, Directions: &directions, Audience: &v.Audience,
 		Members: &members, Archived: &v.Archived, MaxFiles: &v.MaxFiles, MaxBytes: &v.MaxBytes, MaxNameLength: &v.MaxNameLength,
-		NameDenied: &denied, DraftLifetime: &lifetime, Scanning: &v.Scanning, Approvals: &v.Approvals, SelfReview: &v.SelfReview,
+		NameDenied: &denied, DraftLifetime: &lifetime, Scanning: &v.Scanning,
 		RemindAfter: &remind, EscalateAfter: &escalate, IncludeLocation: &v.IncludeLocation,
 		RetainReleased: &released, RetainRefused: &refused, RetainQuarantine: &quarantine, RetainRecords: &records, LegalHold: &v.LegalHold,
 		Suffix: &v.Suffix, Layout: &layout, Version: v.Version, ChangedBy: v.ChangedBy,
 	}}
+	if len(v.Policies) > 0 {
+		out.Body.Policies = policiesOf(v.Policies)
+	} else {
+		out.Body.Approvals, out.Body.SelfReview = &v.Approvals, &v.SelfReview
+	}
 	if at := v.ChangedAt.UTC(); !at.IsZero() {
 		out.Body.ChangedAt = &at
 	}

@@ -32,6 +32,60 @@ func TestSettingsRoundTrip(t *testing.T) {
 	}
 }
 
+// TestReviewPoliciesRoundTrip does the same with settings that have review policies instead of approvals.
+func TestReviewPoliciesRoundTrip(t *testing.T) {
+	stored := someSettings()
+	stored.Approvals, stored.SelfReview = 0, false
+	one, other := somePolicy(), airlock.Policy{Slots: []airlock.Slot{{Name: "one", Count: 1, Roles: []airlock.Role{airlock.RoleOwner}}}}
+	one.Version = 0
+	stored.Policies = map[airlock.Direction]airlock.Policy{airlock.Import: one, airlock.Export: other}
+	e := newEdge(t).expect("Settings", stored, nil).expect("PutSettings", stored, nil)
+	read := e.do("GET", settingsAt, "", asAdmin)
+	golden(t, "settings_policies.json", indented(t, read.Body.Bytes()))
+	e.calls()
+	w := e.do("PUT", settingsAt, read.Body.String(), asAdmin, "If-Match: "+read.Header().Get("ETag"))
+	want := stored
+	want.Version, want.ChangedBy, want.ChangedAt = 0, "", time.Time{} // not the client's to say
+	if got := e.calls(); w.Code != 200 || got != fmt.Sprintf("PutSettings %s %+v", admin.ID, want) {
+		t.Errorf("status %d, called %s\nwant %+v", w.Code, got, want)
+	}
+	if w.Body.String() != read.Body.String() {
+		t.Errorf("answered %s", w.Body)
+	}
+}
+
+// TestApprovalsAndPoliciesAreTwoWaysToSayIt puts settings with neither, one and both.
+func TestApprovalsAndPoliciesAreTwoWaysToSayIt(t *testing.T) {
+	const slots = `{"slots":[{"name":"a","count":2,"roles":["AirlockManager"]}]}`
+	policy := airlock.Policy{OneRejectionEnds: true, Slots: []airlock.Slot{{Name: "a", Count: 2, Roles: []airlock.Role{airlock.RoleManager}}}}
+	for body, change := range map[string]func(*airlock.Settings){
+		`{}`:                                func(*airlock.Settings) {},
+		`{"approvals":3}`:                   func(s *airlock.Settings) { s.Approvals = 3 },
+		`{"approvals":2,"selfReview":true}`: func(s *airlock.Settings) { s.Approvals, s.SelfReview = 2, true },
+		`{"reviewPolicies":{"import":` + slots + `,"export":` + slots + `}}`: func(s *airlock.Settings) {
+			s.Approvals, s.Policies = 0, map[airlock.Direction]airlock.Policy{airlock.Import: policy, airlock.Export: policy}
+		},
+		`{"approvals":1,"reviewPolicies":{"import":` + slots + `,"export":` + slots + `}}`: func(s *airlock.Settings) { // which the use case refuses
+			s.Approvals, s.Policies = 1, map[airlock.Direction]airlock.Policy{airlock.Import: policy, airlock.Export: policy}
+		},
+	} {
+		e := newEdge(t).expect("PutSettings", someSettings(), nil)
+		want := airlock.DefaultSettings(workspaceID)
+		change(&want)
+		w := e.do("PUT", settingsAt, body, asAdmin)
+		if got := e.calls(); w.Code != 200 || strings.ReplaceAll(got, "[]", "") != strings.ReplaceAll(fmt.Sprintf("PutSettings %s %+v", admin.ID, want), "[]", "") {
+			t.Errorf("%s: status %d, called %s\nwant %+v", body, w.Code, got, want)
+		}
+	}
+	for _, body := range []string{`{"reviewPolicies":{"import":` + slots + `}}`, `{"reviewPolicies":{"import":{},"export":` + slots + `}}`,
+		`{"reviewPolicies":{"import":` + slots + `,"export":{"slots":[{"name":"a"}]}}}`, `{"reviewPolicies":{"import":` + slots + `,"export":{"slots":[{"name":"A b","count":1}]}}}`} {
+		e := newEdge(t)
+		if w := e.do("PUT", settingsAt, body, asAdmin); w.Code != 422 {
+			t.Errorf("%s: %d %s", body, w.Code, w.Body)
+		}
+	}
+}
+
 // TestNewSettings checks that what a new workspace leaves out has the careful default.
 func TestNewSettings(t *testing.T) {
 	e := newEdge(t).expect("PutSettings", someSettings(), nil)

@@ -76,6 +76,7 @@ type review struct {
 type requestWithActions struct {
 	Request airlockRequest `json:"airlockRequest"`
 	Actions []action       `json:"allowedUserActions" nullable:"false" doc:"Always in this order: review, cancel, submit, revoke, retry, hold, lift."`
+	Round   *reviewRound   `json:"reviewRound,omitempty" doc:"How its reviews decide, and who has given them. Not in lists."`
 }
 
 // MarshalJSON keeps the decimal point.

@@ -51,6 +51,16 @@ func (all *roles) clone(of *[]airlock.Role) {
 	*of = slices.Clip([]airlock.Role((*all)[from:]))
 }
 
+func (all *roles) policy(p airlock.Policy) airlock.Policy {
+	p.Slots = slices.Clone(p.Slots)
+	for i := range p.Slots {
+		s := &p.Slots[i]
+		all.clone(&s.Roles)
+		s.Groups, s.People = slices.Clone(s.Groups), slices.Clone(s.People)
+	}
+	return p
+}
+
 func cloneRequest(r airlock.Request) airlock.Request {
 	var all roles
 	all.clone(&r.CreatedBy.Roles)
@@ -62,9 +72,10 @@ func cloneRequest(r airlock.Request) airlock.Request {
 	r.Reviews = slices.Clone(r.Reviews)
 	for i := range r.Reviews {
 		all.clone(&r.Reviews[i].Reviewer.Roles)
+		r.Reviews[i].Slots = slices.Clone(r.Reviews[i].Slots)
 	}
 	r.Files, r.Owed, r.Untold, r.Gone = slices.Clone(r.Files), slices.Clone(r.Owed), slices.Clone(r.Untold), slices.Clone(r.Gone)
-	r.Reminded = slices.Clone(r.Reminded)
+	r.Reminded, r.Policy = slices.Clone(r.Reminded), all.policy(r.Policy)
 	return r
 }
 
@@ -105,7 +116,10 @@ func cloneSettings(s airlock.Settings) airlock.Settings {
 	for i := range s.Members {
 		all.clone(&s.Members[i].Roles)
 	}
-	s.Layout = maps.Clone(s.Layout)
+	s.Layout, s.Policies = maps.Clone(s.Layout), maps.Clone(s.Policies)
+	for d, p := range s.Policies {
+		s.Policies[d] = all.policy(p)
+	}
 	return s
 }
 

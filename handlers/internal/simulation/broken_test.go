@@ -57,7 +57,7 @@ func brokenRules() []broken {
 		{"what is done is recorded", lies(liar{commit: forgetful}), "it is not recorded"},
 		{"what is refused is not recorded", lies(liar{commit: denied}), "it is recorded"},
 		{"what is done is recorded once", lies(liar{commit: doubled}), "is recorded 2 times"},
-		{"nobody approves twice", lies(liar{commit: doubled}), "twice"},
+		{"nobody reviews twice", lies(liar{commit: doubled}), "twice"},
 		{"enough approve", lies(liar{settings: func(s *airlock.Settings) { s.Approvals = 1 }}), "was approved by 1"},
 		{"nothing malicious passes", tagged(airlock.Clean), "with malware in it"},
 		{"what blocks is malicious", tagged(airlock.Malicious), "cannot be brought to an end"},

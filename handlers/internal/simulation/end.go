@@ -170,7 +170,7 @@ func (w *world) south(r airlock.Request) bool {
 func (w *world) insist(r airlock.Request, who, action string) {
 	w.serial++
 	a := &attempt{key: fmt.Sprintf("attempt-%d", w.serial), who: w.somebody(who), workspace: r.WorkspaceID, id: r.ID, action: action, explained: true, started: w.now}
-	if action == "approve" {
+	if action == "approve" || action == "reject" {
 		last := "rob"
 		if r.WorkspaceID == south {
 			last = "sam"
@@ -249,6 +249,7 @@ func (w *world) judgeTrail(k keepsake) {
 	r := k.Request
 	approvers := map[string]bool{}
 	var at standing
+	var stamped []*policy
 	for _, rec := range k.records {
 		at.status = statemachine.Status(rec.From)
 		if rec.Who != "system" {
@@ -258,31 +259,55 @@ func (w *world) judgeTrail(k keepsake) {
 				continue
 			}
 			a.recorded++
+			if rec.What == "submit" {
+				stamped = w.policiesOf(r.WorkspaceID, a.started, rec.When)
+				at.selfReview = slices.ContainsFunc(stamped, func(p *policy) bool { return p.Policy(airlock.Import).SelfReview })
+			}
 			if !w.permitted(a, r.CreatedBy.ID, at, rec.When) {
 				w.wrong("%s was not to %s %s, which was %s (on hold: %v, purged: %v)", rec.Who, rec.What, r.ID, rec.From, at.onHold, at.purged)
 			}
-			w.judgeQuorum(r, rec, a, approvers)
+			w.judgeQuorum(r, rec, stamped, approvers)
 		}
 		at.follow(rec)
 	}
+	if stamped != nil && !slices.ContainsFunc(stamped, func(p *policy) bool {
+		asked := p.Policy(airlock.Import)
+		return asked.String() == r.Policy.String() && asked.SelfReview == r.Policy.SelfReview && asked.OneRejectionEnds == r.Policy.OneRejectionEnds &&
+			(p.Version == 0 || p.Version == r.Policy.Version)
+	}) {
+		w.wrong("%s was submitted under another policy than %s of version %d", r.ID, r.Policy, r.Policy.Version)
+	}
 }
 
-// judgeQuorum counts the approvals since the gates.
-func (w *world) judgeQuorum(r airlock.Request, rec airlock.Record, a *attempt, approvers map[string]bool) {
+// judgeQuorum counts the reviews since the gates: who has approved, and who has not.
+func (w *world) judgeQuorum(r airlock.Request, rec airlock.Record, stamped []*policy, approvers map[string]bool) {
 	switch rec.What {
 	case "submit":
 		clear(approvers)
-	case "endorse", "approve":
-		if approvers[rec.Who] {
-			w.wrong("%s approved %s twice", rec.Who, r.ID)
+	case "endorse", "approve", "conclude", "oppose", "reject":
+		if _, spoken := approvers[rec.Who]; spoken {
+			w.wrong("%s reviewed %s twice", rec.Who, r.ID)
 		}
-		approvers[rec.Who] = true
+		approvers[rec.Who] = rec.What != "oppose" && rec.What != "reject"
 	}
-	if rec.What != "approve" {
-		return
+	yes := 0
+	for _, approved := range approvers {
+		if approved {
+			yes++
+		}
 	}
-	if !slices.ContainsFunc(w.policiesOf(r.WorkspaceID, a.started, rec.When), func(p *policy) bool { return len(approvers) >= p.Approvals }) {
-		w.wrong("%s was approved by %d", r.ID, len(approvers))
+	enough := func(p *policy) bool { return yes >= p.Policy(airlock.Import).Reviews() }
+	waits := func(p *policy) bool {
+		asked := p.Policy(airlock.Import)
+		return !asked.OneRejectionEnds && len(approvers) < asked.Reviews()
+	}
+	switch {
+	case rec.What == "approve" && !slices.ContainsFunc(stamped, enough):
+		w.wrong("%s was approved by %d", r.ID, yes)
+	case rec.What == "oppose" && !slices.ContainsFunc(stamped, waits):
+		w.wrong("a rejection of %s did not end its round", r.ID)
+	case (rec.What == "approve" || rec.What == "conclude") && (yes == len(approvers)) != (rec.What == "approve"):
+		w.wrong("%s: %s after %d of %d approved", r.ID, rec.What, yes, len(approvers))
 	}
 }
 

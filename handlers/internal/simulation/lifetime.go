@@ -150,7 +150,7 @@ func (w *world) judgeKept(r airlock.Request) {
 	if err != nil {
 		w.wrong("settings of %s: %v", r.WorkspaceID, err)
 	}
-	at := standing{r.Status, r.OnHold, !r.PurgedWhen.IsZero()}
+	at := standing{status: r.Status, onHold: r.OnHold, purged: !r.PurgedWhen.IsZero()}
 	for _, what := range []string{"expire", "purge", "forget"} {
 		if w.keeps(settings, at, what) > 0 && !r.OnHold && !settings.LegalHold {
 			w.wrong("%s was to %s long ago: it is %s since %s", r.ID, what, r.Status, r.StatusSince)

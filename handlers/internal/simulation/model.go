@@ -59,11 +59,16 @@ type standing struct {
 	status statemachine.Status
 	onHold bool
 	purged bool // its data was deleted
+
+	selfReview bool // the policy that it was submitted under lets its requester review
 }
 
 // may says whether somebody with these roles may do something with a request that stands so.
 func may(s airlock.Settings, roles []airlock.Role, requester bool, action string, at standing, explained bool) bool {
-	status, held := at.status, at.onHold || s.LegalHold
+	status, held, selfReview := at.status, at.onHold || s.LegalHold, at.selfReview
+	if status == "draft" {
+		selfReview = s.Policy(airlock.Import).SelfReview
+	}
 	is := func(r airlock.Role) bool { return slices.Contains(roles, r) }
 	mine := requester && (is(airlock.RoleResearcher) || is(airlock.RoleOwner))
 	admin, owner, manager := is(airlock.RoleAdmin), is(airlock.RoleOwner), is(airlock.RoleManager)
@@ -75,11 +80,11 @@ func may(s airlock.Settings, roles []airlock.Role, requester bool, action string
 	case "cancel":
 		return !held && ((status == "draft" || status == "in_review") && (mine || owner || admin) || status == "failed" && (owner || admin))
 	case "approve", "reject":
-		return status == "in_review" && manager && (!requester || s.SelfReview)
+		return status == "in_review" && manager && (!requester || selfReview)
 	case "return":
-		return status == "in_review" && manager && (!requester || s.SelfReview) && explained
+		return status == "in_review" && manager && (!requester || selfReview) && explained
 	case "review":
-		return status == "in_review" && manager && (!requester || s.SelfReview)
+		return status == "in_review" && manager && (!requester || selfReview)
 	case "revoke":
 		return status == "approved" && !at.purged && (manager || admin) && explained
 	case "retry":
@@ -87,9 +92,9 @@ func may(s airlock.Settings, roles []airlock.Role, requester bool, action string
 	case "hold", "lift":
 		return admin && explained && at.onHold == (action == "lift") && status != "submitted" && !strings.HasSuffix(string(status), "_in_progress")
 	case "note": // a private comment
-		return (status == "draft" || status == "in_review") && manager && (!requester || s.SelfReview)
+		return (status == "draft" || status == "in_review") && manager && (!requester || selfReview)
 	case "share": // one that the requester is shown too
-		return (status == "draft" || status == "in_review") && (mine || owner || manager && (!requester || s.SelfReview))
+		return (status == "draft" || status == "in_review") && (mine || owner || manager && (!requester || selfReview))
 	case "files":
 		return len(roles) > 0
 	case "audit":
@@ -111,7 +116,7 @@ func (w *world) permitted(a *attempt, requester string, stood standing, at time.
 // offered asks the same of something that somebody is offered.
 func (w *world) offered(a *attempt, r airlock.Request, action string) bool {
 	return slices.ContainsFunc(w.policiesOf(a.workspace, a.started, w.now), func(p *policy) bool {
-		return may(p.Settings, rolesIn(p.Settings, a.who), r.CreatedBy.ID == a.who.ID, action, standing{r.Status, r.OnHold, !r.PurgedWhen.IsZero()}, true)
+		return may(p.Settings, rolesIn(p.Settings, a.who), r.CreatedBy.ID == a.who.ID, action, standing{status: r.Status, onHold: r.OnHold, purged: !r.PurgedWhen.IsZero(), selfReview: r.Policy.SelfReview}, true)
 	})
 }
 
@@ -146,8 +151,10 @@ func actionOf(rec airlock.Record) string {
 	switch rec.What {
 	case "comment":
 		return map[string]string{"private": "note", "shared": "share"}[rec.Text]
-	case "endorse", "approve":
+	case "endorse", "approve", "conclude":
 		return "approve"
+	case "oppose":
+		return "reject"
 	case "resume_submitted", "resume_approval", "resume_rejection", "resume_blocking":
 		return "retry"
 	default:

@@ -19,6 +19,9 @@ func (w *world) found() {
 	for _, workspace := range []string{north, south} {
 		s := usual(workspace)
 		s.Scanning, s.SelfReview, s.Approvals = w.chance(0.8), w.chance(0.2), pick(w, 1, 1, 1, 2)
+		if workspace == south && s.Approvals > 1 { // there everybody speaks before anything is decided
+			review(&s, airlock.Policy{SelfReview: s.SelfReview}, s.Approvals)
+		}
 		s.IncludeLocation = w.chance(0.2)
 		if w.mood.ends {
 			s.Retention, s.DraftLifetime = w.retention(), w.lifetime()
@@ -92,6 +95,17 @@ func (w *world) changeSettings() {
 	})
 }
 
+// review puts a workspace under a policy of so many airlock managers, in the short way where that says enough.
+func review(s *airlock.Settings, like airlock.Policy, reviews int) {
+	s.Approvals, s.SelfReview, s.Policies = reviews, like.SelfReview, nil
+	if like.OneRejectionEnds {
+		return
+	}
+	p := airlock.ManagerPolicy(reviews)
+	p.SelfReview, p.OneRejectionEnds = like.SelfReview, false
+	s.Approvals, s.SelfReview, s.Policies = 0, false, map[airlock.Direction]airlock.Policy{airlock.Import: p, airlock.Export: p}
+}
+
 // alter changes one thing.
 func (w *world) alter(s *airlock.Settings, everything bool) {
 	n := w.random.IntN(8)
@@ -100,9 +114,11 @@ func (w *world) alter(s *airlock.Settings, everything bool) {
 	}
 	switch n {
 	case 0:
-		s.Approvals = pick(w, 1, 2, 3)
+		review(s, s.Policy(airlock.Import), pick(w, 1, 2, 3))
 	case 1:
-		s.SelfReview = !s.SelfReview
+		p := s.Policy(airlock.Import)
+		p.SelfReview = !p.SelfReview
+		review(s, p, p.Reviews())
 	case 2:
 		if len(s.Members) > 2 && w.chance(0.5) {
 			at := w.random.IntN(len(s.Members))
