@@ -30,8 +30,10 @@ type Facts struct {
 	SlotProblem      string // why the actor can fill none of the open slots, as a sentence; empty: they can
 
 	// What the actor brings.
-	FileProblem string // why the files cannot be submitted, as a sentence; empty: they can
-	Explanation bool   // a reason or an explanation was given
+	FileProblem   string // why the files cannot be submitted, as a sentence; empty: they can
+	Explanation   bool   // a reason or an explanation was given
+	OtherRound    bool   // a review that names another round than the present
+	DigestProblem string // why a review is not about the files that are sealed, as a sentence; empty: it is
 
 	// What the system has found out.
 	Idle        bool // untouched for longer than a draft may live
@@ -116,10 +118,11 @@ func reached(f Facts, e Event, r *Refusal) int {
 	}
 }
 
-// AllowedActions is what the actor can do now, given that they bring what it takes (acceptable files, an explanation).
+// AllowedActions is what the actor can do now, given that they bring what it takes (acceptable files, an explanation, a
+// review of what is there).
 // It never returns nil: an empty list is an answer.
 func AllowedActions(f Facts) []Action {
-	f.FileProblem, f.Explanation = "", true
+	f.FileProblem, f.Explanation, f.OtherRound, f.DigestProblem = "", true, false, ""
 	allowed := []Action{}
 	for _, action := range actionOrder {
 		for _, ask := range asks {
@@ -133,6 +136,12 @@ func AllowedActions(f Facts) []Action {
 		}
 	}
 	return allowed
+}
+
+// ShowsReviews reports whether the actor is shown what others have said in the present round. Where reviews are blind, and
+// they are still given, only those are who have spoken themselves.
+func ShowsReviews(f Facts) bool {
+	return !f.Blind || f.SpokenThisRound || !Has(f.Status, EventApprove)
 }
 
 // LinkRights says what a link to the request's data allows the actor, or why there is none for them.

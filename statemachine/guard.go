@@ -17,6 +17,8 @@ const (
 	ReasonGiven       Guard = "reason_given"
 	NotTheRequester   Guard = "not_the_requester"
 	FirstInRound      Guard = "first_in_round"
+	ThisRound         Guard = "this_round"
+	TheseFiles        Guard = "these_files"
 	SlotOpen          Guard = "slot_open"
 	QuorumStillOpen   Guard = "quorum_still_open"
 	QuorumCompleted   Guard = "quorum_completed"
@@ -48,6 +50,8 @@ func (g Guard) refuse(f Facts) string {
 		return ""
 	case g == FilesAcceptable:
 		return f.FileProblem
+	case g == TheseFiles:
+		return f.DigestProblem
 	case g == SlotOpen && f.SlotProblem != "":
 		return f.SlotProblem
 	default:
@@ -85,6 +89,9 @@ var guardRules = map[Guard]guardRule{
 		"Nobody can review their own request. Ask another reviewer."},
 	FirstInRound: {func(f Facts) bool { return !f.SpokenThisRound },
 		"You have already reviewed this round. Somebody else has to give the next review."},
+	ThisRound: {func(f Facts) bool { return !f.OtherRound },
+		"The review names another round: the files may have changed since. Look at them again."},
+	TheseFiles: {func(f Facts) bool { return f.DigestProblem == "" }, ""},
 	SlotOpen: {func(f Facts) bool { return f.SlotProblem == "" && f.SlotsOpen > 0 },
 		"Every review that this round needs was given."},
 	QuorumStillOpen: {func(f Facts) bool { return f.SlotsOpen > 1 },

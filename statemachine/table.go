@@ -96,7 +96,7 @@ var life = []Transition{
 
 // speaks are the conditions on every review, and more.
 func speaks(more ...Guard) []Guard {
-	return append(guards(NotTheRequester, FirstInRound, SlotOpen), more...)
+	return append(guards(NotTheRequester, FirstInRound, ThisRound, TheseFiles, SlotOpen), more...)
 }
 
 // end is what becomes of a request that has come to its end: its data is deleted when nobody needs it any more, and then

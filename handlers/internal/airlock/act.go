@@ -58,7 +58,7 @@ type action struct {
 	workspace string
 	id        string
 	action    statemachine.Action
-	decision  statemachine.Decision
+	review    NewReview // where the action is one
 	text      string
 	// prepare adds what the person brings, once the rules have nothing against it otherwise: it returns why the files
 	// cannot be submitted, and what to store with the change.
@@ -90,7 +90,7 @@ func (s *Service) Review(ctx context.Context, who Identity, workspace, id string
 		return View{}, problem(Invalid, "decision", "The decision must be approved, rejected or changes_requested.")
 	}
 	return s.act(ctx, action{
-		who: who, workspace: workspace, id: id, action: statemachine.ActionReview, decision: in.Decision, text: in.Explanation,
+		who: who, workspace: workspace, id: id, action: statemachine.ActionReview, review: in, text: in.Explanation,
 	})
 }
 
@@ -108,17 +108,22 @@ func (s *Service) act(ctx context.Context, a action) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
+	var said *Review // that was in time when it was decided, and too late to be stored
 	for range maxRaces {
 		r, err := s.find(ctx, a.workspace, a.id)
 		if err != nil {
 			return View{}, answer(fmt.Errorf("%s %s: %w", a.action, a.id, err), sentenceNoRequest)
 		}
 		c, err := s.decide(ctx, a, r, actor, settings)
+		if err != nil && said != nil && !statemachine.Has(r.Status, statemachine.EventApprove) {
+			return View{}, s.late(ctx, actor, *said, r)
+		}
 		if err != nil {
 			return View{}, a.who.explained(err)
 		}
 		stored, err := s.commit(ctx, c)
 		if errors.Is(err, ErrLost) {
+			said = c.Review
 			continue
 		}
 		if err != nil {
@@ -130,47 +135,98 @@ func (s *Service) act(ctx context.Context, a action) (View, error) {
 	return View{}, answer(fmt.Errorf("%s %s: %w", a.action, a.id, ErrLost), sentenceNoRequest)
 }
 
+// late writes into the trail what somebody said at the moment at which another review decided the round, and returns the
+// answer for them. Nothing else comes of it.
+func (s *Service) late(ctx context.Context, actor Actor, said Review, r Request) error {
+	for range maxRaces {
+		record := r.chained(Record{
+			When: s.Now(), Who: actor.ID, Name: actor.Name, What: recordLate, From: string(r.Status), To: string(r.Status), Round: r.Round,
+			Text: string(said.Decision) + ": " + said.Explanation, Digest: said.Digest, Source: actor.SourceAddress, Trace: actor.CorrelationID,
+		})
+		after := r
+		after.Version++
+		after.RecordSeq, after.RecordHash = record.Seq, record.Hash
+		_, err := s.commit(ctx, Commit{Before: r, After: after, Record: &record})
+		switch {
+		case err == nil:
+			return problem(Conflict, "too_late", "Another review decided the round at the same moment. Yours is recorded, and does not count.")
+		case !errors.Is(err, ErrLost):
+			return answer(fmt.Errorf("review %s: %w", r.ID, err), sentenceNoRequest)
+		}
+		if r, err = s.find(ctx, r.WorkspaceID, r.ID); err != nil {
+			return answer(fmt.Errorf("review %s: %w", r.ID, err), sentenceNoRequest)
+		}
+	}
+	return answer(fmt.Errorf("review %s: %w", r.ID, ErrLost), sentenceNoRequest)
+}
+
 // decide builds the commit for what a person asks, or says why not.
 func (s *Service) decide(ctx context.Context, a action, r Request, actor Actor, settings Settings) (Commit, error) {
 	f := facts(r, settings, actor)
 	f.Explanation = strings.TrimSpace(a.text) != ""
-	t, refusal := statemachine.Choose(f, a.action, a.decision)
+	fitting := a.review.bring(&f, r, settings, actor)
+	t, refusal := statemachine.Choose(f, a.action, a.review.Decision)
 	base, extra := r, Commit{}
 	if refusal == nil && a.prepare != nil {
 		var err error
 		if f.FileProblem, extra, err = a.prepare(ctx, r, settings); err != nil {
 			return Commit{}, answer(fmt.Errorf("%s %s: %w", a.action, a.id, err), sentenceNoRequest)
 		}
-		if t, refusal = statemachine.Choose(f, a.action, a.decision); refusal == nil {
+		if t, refusal = statemachine.Choose(f, a.action, a.review.Decision); refusal == nil {
 			base = extra.After
 		}
 	}
 	if refusal != nil {
 		return Commit{}, refused(refusal)
 	}
-	said, speaks := s.review(r, *t, settings, actor, a.text)
-	if speaks {
-		base.Reviews = append(slices.Clip(base.Reviews), said)
+	digest := extra.digest()
+	said, ok := s.review(r, *t, actor, fitting, a.text)
+	if ok {
+		base.Reviews, digest = append(slices.Clip(base.Reviews), said), said.Digest
 	}
-	c := s.applied(r, base, *t, actor, settings, a.text, extra.digest())
+	c := s.applied(r, base, *t, actor, settings, a.text, digest)
 	c.Manifest, c.Dirty = extra.Manifest, extra.Dirty
-	if speaks && a.action == statemachine.ActionReview {
+	if speaks(*t) {
 		c.Review = &said
 	}
 	return c, nil
 }
 
 // review is how what somebody says stands among the reviews. ok is false where the transition says nothing.
-func (s *Service) review(r Request, t statemachine.Transition, settings Settings, actor Actor, text string) (v Review, ok bool) {
+func (s *Service) review(r Request, t statemachine.Transition, actor Actor, slots []string, text string) (v Review, ok bool) {
 	d := statemachine.DecisionOf(t.Event)
 	if d == "" {
 		return Review{}, false
 	}
-	v = Review{ID: s.NewID(), Round: r.Round, Reviewer: actor.Person, When: s.Now(), Decision: d, Explanation: text}
-	if d != statemachine.DecisionRevoked {
-		v.Slots = r.policy(settings).fitting(actor)
+	v = Review{ID: s.NewID(), Round: r.Round, Reviewer: actor.Person, When: s.Now(), Decision: d, Explanation: text, Digest: r.ManifestDigest}
+	if speaks(t) {
+		v.Slots = slots
 	}
 	return v, true
+}
+
+// bring adds to the facts what a review names, and returns the slots that it can fill.
+func (in NewReview) bring(f *statemachine.Facts, r Request, settings Settings, actor Actor) (slots []string) {
+	policy := r.policy(settings)
+	slots = policy.fitting(actor)
+	f.OtherRound = in.Round != 0 && in.Round != r.Round
+	switch {
+	case in.Digest == "" && policy.RequireDigest:
+		f.DigestProblem = "The review has to name the digest of the files that you have looked at (manifestDigest)."
+	case in.Digest != "" && !strings.EqualFold(in.Digest, r.ManifestDigest):
+		f.DigestProblem = "The review names the digest of other files than those that are sealed now. Look at them again."
+	}
+	switch {
+	case in.Slot == "":
+	case !slices.Contains(policy.names(), in.Slot):
+		f.SlotProblem = fmt.Sprintf("The review policy has no slot %q. It has: %s.", in.Slot, strings.Join(policy.names(), ", "))
+	case !slices.Contains(slots, in.Slot):
+		f.SlotProblem = fmt.Sprintf("The slot %q is not for you.", in.Slot)
+	default:
+		slots = []string{in.Slot}
+		f.SlotProblem = policy.room(r.spoken(), slots)
+	}
+	return slots
 }
 
 // digest is that of the manifest that is stored with the commit, if any.

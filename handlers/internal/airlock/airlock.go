@@ -168,7 +168,8 @@ type Review struct {
 	When        time.Time             `json:"when"`
 	Decision    statemachine.Decision `json:"decision"`
 	Explanation string                `json:"explanation"`
-	Slots       []string              `json:"slots,omitempty"` // of the policy, that the reviewer could fill
+	Slots       []string              `json:"slots,omitempty"`  // of the policy, that it can fill
+	Digest      string                `json:"digest,omitempty"` // of the manifest that it is about
 }
 
 // Zone returns the zone that the request's status names; for a failed one that of the status it failed in. It is nowhere

@@ -23,6 +23,7 @@ type told struct {
 
 	// Of the present round.
 	submitted time.Time
+	policy    int // version of the review policy
 	cleared   bool
 	blocked   bool
 	digest    string    // of the manifest, when the gates decided
@@ -80,7 +81,7 @@ func (k *check) replay() {
 // people who were told that it waits for them, which happens once in a round.
 func (k *check) aside(rec Record) bool {
 	o := statemachine.Occasion(rec.What)
-	if rec.What == recordLink || rec.What == recordFiles || rec.What == recordAudit || k.talked(rec) {
+	if rec.What == recordLink || rec.What == recordFiles || rec.What == recordAudit || rec.What == recordLate || k.talked(rec) {
 		return true
 	}
 	if !slices.Contains(statemachine.Waits(k.trail.status), o) {
@@ -134,13 +135,16 @@ func (k *check) step(rec Record, t statemachine.Transition) {
 	}
 	switch t.Event {
 	case statemachine.EventSubmit:
-		*at = told{round: at.round, attempt: at.attempt, entered: at.entered, changed: at.changed, steps: at.steps, notices: at.notices, onHold: at.onHold, submitted: rec.When}
+		*at = told{round: at.round, attempt: at.attempt, entered: at.entered, changed: at.changed, steps: at.steps, notices: at.notices, onHold: at.onHold, submitted: rec.When, policy: rec.Policy}
 	case statemachine.EventClear:
 		at.cleared, at.digest, at.approvers = true, rec.Digest, nil
 	case statemachine.EventBlock:
 		at.blocked, at.digest = true, rec.Digest
 	case statemachine.EventEndorse, statemachine.EventApprove, statemachine.EventConclude:
 		at.approvers = append(at.approvers, rec.Who)
+		if rec.Digest != "" && rec.Digest != at.digest || rec.Policy != at.policy {
+			k.broken(RuleQuorum, "record %d approves other files than passed the gates, or under policy %d, and submitted was under %d", rec.Seq, rec.Policy, at.policy)
+		}
 		if t.Event == statemachine.EventApprove {
 			at.approved = rec.When
 		}
@@ -223,6 +227,9 @@ func (k *check) approvals() {
 		k.broken(RuleQuorum, "%d reviews approve in round %d, and the trail tells of %d", n, k.r.Round, len(at.approvers))
 	}
 	policy := k.r.policy(k.settings)
+	if k.r.Policy.Version != at.policy {
+		k.broken(RuleQuorum, "it is under policy %d, and round %d was submitted under %d", k.r.Policy.Version, k.r.Round, at.policy)
+	}
 	if len(k.r.Policy.Slots) == 0 && !k.settings.ChangedAt.Before(at.submitted.Add(-settingsDelay)) {
 		return // which policy it was under, nobody knows
 	}

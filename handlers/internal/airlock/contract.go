@@ -20,6 +20,10 @@ const MaxText = 4000
 type NewReview struct {
 	Decision    statemachine.Decision // approved, rejected or changes_requested
 	Explanation string                // Markdown, at most MaxText characters; needed with changes_requested
+
+	Round  int    // that it is about; 0: whichever is the present one
+	Digest string // of the manifest that it is about, in hex; empty: the present one, where the policy lets reviews leave it out
+	Slot   string // that it is to fill; empty: any that fits
 }
 
 // Listing asks for a page of a workspace's requests in the terms of the API.
@@ -69,8 +73,10 @@ type Listed struct {
 // Trail is an audit trail, and whether its chain holds.
 type Trail struct {
 	Records []Record
-	Intact  bool
+	Intact  bool   // all of it
 	Problem string // what is wrong, where it is not intact
+
+	HeldBack int // how many of the last records are not among Records, because reviews are blind
 }
 
 // Check is how one dependency is.

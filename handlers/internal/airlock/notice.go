@@ -40,7 +40,7 @@ type Notice struct {
 	UpdatedWhen     time.Time             `json:"updatedWhen"`
 	Decision        statemachine.Decision `json:"decision,omitempty"`
 	Explanation     string                `json:"explanation,omitempty"`
-	ApprovalsGiven  int                   `json:"approvalsGiven,omitempty"` // in this round
+	ApprovalsGiven  int                   `json:"approvalsGiven,omitempty"` // in this round; while a blind one goes on, reviews of any kind
 	ApprovalsNeeded int                   `json:"approvalsNeeded,omitempty"`
 	Page            string                `json:"page,omitempty"` // where people see the request
 
@@ -102,6 +102,9 @@ func (s *Service) notice(r Request, settings Settings, audience statemachine.Aud
 		Justification: r.Justification, Round: r.Round, Files: r.Files, FileCount: r.FileCount, TotalBytes: r.TotalBytes,
 		CreatedBy: r.CreatedBy, CreatedWhen: r.CreatedWhen, UpdatedBy: r.UpdatedBy, UpdatedWhen: r.UpdatedWhen,
 		ApprovalsGiven: r.Approvals(), ApprovalsNeeded: r.policy(settings).Reviews(), Turn: status.Turn,
+	}
+	if policy := r.policy(settings); !statemachine.ShowsReviews(statemachine.Facts{Status: r.Status, Blind: policy.Blind}) {
+		n.ApprovalsGiven = len(r.spoken())
 	}
 	if s.Page != nil {
 		n.Page = s.Page(r.WorkspaceID, r.ID)

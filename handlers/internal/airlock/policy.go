@@ -14,8 +14,10 @@ import (
 type Policy struct {
 	Version          int    `json:"version,omitempty"` // of the settings that it comes from; 0 while it stands in them
 	Slots            []Slot `json:"slots"`
-	OneRejectionEnds bool   `json:"oneRejectionEnds"`     // otherwise every slot is filled first, and any rejection rejects
-	SelfReview       bool   `json:"selfReview,omitempty"` // the requester may review
+	OneRejectionEnds bool   `json:"oneRejectionEnds"`        // otherwise every slot is filled first, and any rejection rejects
+	SelfReview       bool   `json:"selfReview,omitempty"`    // the requester may review
+	Blind            bool   `json:"blind,omitempty"`         // until the round ends, only those who have spoken see what was said
+	RequireDigest    bool   `json:"requireDigest,omitempty"` // a review has to name the digest of the manifest
 }
 
 // Slot is what somebody has to be to give one of the reviews that a round needs: anybody who has one of the roles, is in
@@ -68,6 +70,15 @@ func (p Policy) Reviews() int {
 		n += s.Count
 	}
 	return n
+}
+
+// names of the slots, in order.
+func (p Policy) names() []string {
+	names := make([]string, len(p.Slots))
+	for i, s := range p.Slots {
+		names[i] = s.Name
+	}
+	return names
 }
 
 // fitting names the slots that somebody can fill, whether they are still open or not.

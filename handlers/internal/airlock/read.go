@@ -264,9 +264,10 @@ func (s *Service) listed(ctx context.Context, r Request, settings Settings, roun
 }
 
 // Audit returns the whole trail of a request and whether its chain holds. Requesters see the trail of their own
-// requests; owners, airlock managers and TRE admins see every one. The trail tells of the export itself too.
+// requests; owners, airlock managers and TRE admins see every one. The trail tells of the export itself too. While a blind
+// round of reviews goes on, the records from its first review on are held back from whoever has not given one.
 func (s *Service) Audit(ctx context.Context, who Identity, workspace, id string) (Trail, error) {
-	actor, _, err := s.enter(ctx, who, workspace, members()...)
+	actor, settings, err := s.enter(ctx, who, workspace, members()...)
 	if err != nil {
 		return Trail{}, err
 	}
@@ -278,7 +279,11 @@ func (s *Service) Audit(ctx context.Context, who Identity, workspace, id string)
 	if err != nil {
 		return Trail{}, answer(fmt.Errorf("audit of %s: %w", id, err), sentenceNoRequest)
 	}
-	return s.verified(ctx, Chain(workspace, id), records, r.RecordSeq, r.RecordHash), nil
+	trail := s.verified(ctx, Chain(workspace, id), records, r.RecordSeq, r.RecordHash)
+	if !statemachine.ShowsReviews(facts(r, settings, actor)) {
+		trail.blind(r.Round)
+	}
+	return trail, nil
 }
 
 // mayAudit refuses whoever is neither the requester nor one of those who look after all requests of the workspace.
@@ -288,6 +293,16 @@ func mayAudit(r Request, actor Actor) error {
 		return missingRole(auditors)
 	}
 	return nil
+}
+
+// blind holds back what was said in the round, and with it all that follows: what is shown is a chain as well.
+func (t *Trail) blind(round int) {
+	for i, rec := range t.Records {
+		if rec.Round == round && statemachine.DecisionOf(statemachine.Event(rec.What)) != "" {
+			t.Records, t.HeldBack = t.Records[:i], len(t.Records)-i
+			return
+		}
+	}
 }
 
 // WorkspaceAudit returns the trail of a workspace: how its settings changed, and which requests were deleted at the end of

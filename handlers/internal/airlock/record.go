@@ -42,6 +42,7 @@ type Record struct {
 // What a record tells of that no event of the state machine is.
 const (
 	recordSettings = "settings"  // settings were changed
+	recordLate     = "late"      // a review came while another one decided the round, and does not count
 	recordLink     = "link"      // a link was given out
 	recordFiles    = "files"     // files were listed
 	recordAudit    = "audit"     // a trail was exported

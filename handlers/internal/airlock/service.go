@@ -225,12 +225,24 @@ func facts(r Request, settings Settings, actor Actor) statemachine.Facts {
 	if len(fitting) > 0 {
 		f.Parties |= statemachine.Reviewer
 	}
-	f.SelfReview, f.OneRejectionEnds = policy.SelfReview, policy.OneRejectionEnds
+	f.SelfReview, f.OneRejectionEnds, f.Blind = policy.SelfReview, policy.OneRejectionEnds, policy.Blind
 	f.SlotsOpen, f.SlotProblem = policy.open(spoken), policy.room(spoken, fitting)
 	return f
 }
 
 func view(r Request, settings Settings, actor Actor) View {
-	policy := r.policy(settings)
-	return View{Request: r, Actions: statemachine.AllowedActions(facts(r, settings, actor)), Policy: policy, Seats: policy.seats(r.spoken())}
+	f, policy := facts(r, settings, actor), r.policy(settings)
+	v := View{Request: r, Actions: statemachine.AllowedActions(f), Policy: policy, Seats: policy.seats(r.spoken())}
+	if !statemachine.ShowsReviews(f) {
+		v.blind()
+	}
+	return v
+}
+
+// blind takes out what was said in the present round. How many have spoken can still be seen.
+func (v *View) blind() {
+	v.Request.Reviews = slices.DeleteFunc(slices.Clone(v.Request.Reviews), func(review Review) bool { return review.Round == v.Request.Round })
+	for i := range v.Seats {
+		v.Seats[i].By = nil
+	}
 }

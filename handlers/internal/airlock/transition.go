@@ -56,6 +56,9 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	if record.Who == "" {
 		record.Who, record.Name = systemActor, ""
 	}
+	if t.Event == statemachine.EventSubmit || speaks(t) {
+		record.Policy = after.Policy.Version
+	}
 	record.Chain = Chain(base.WorkspaceID, base.ID)
 	record = record.Seal(before.RecordSeq, before.RecordHash)
 	after.RecordSeq, after.RecordHash = record.Seq, record.Hash
@@ -72,6 +75,12 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	}
 	commit.After.Due = s.due(commit.After, settings)
 	return commit
+}
+
+// speaks reports whether somebody gives a review by the transition.
+func speaks(t statemachine.Transition) bool {
+	d := statemachine.DecisionOf(t.Event)
+	return d != "" && d != statemachine.DecisionRevoked
 }
 
 // enter notes what the status that the request comes to begins with.

@@ -19,6 +19,9 @@ type reviewInput struct {
 		Approval    *lenient  `json:"approval,omitempty" nullable:"false" doc:"AzureTRE's form: true approves, false rejects."`
 		Decision    *decision `json:"decision,omitempty" doc:"Instead of approval. changes_requested gives the request back to its requester and needs an explanation."`
 		Explanation *text     `json:"decisionExplanation,omitempty" doc:"Why, in Markdown. With approval, one is made up where it is missing, as AzureTRE does."`
+		Round       *int      `json:"round,omitempty" minimum:"1" doc:"That the review is about. Another one than the present is refused: the files may have changed."`
+		Digest      *string   `json:"manifestDigest,omitempty" pattern:"^[0-9A-Fa-f]{64}$" patternDescription:"a SHA-256 in hex" doc:"Of the files that the review is about. Others than those that are sealed are refused. Needed where the review policy says so."`
+		Slot        *string   `json:"slot,omitempty" maxLength:"60" doc:"Of the review policy, that the review is to fill. Default: any that is open and fits."`
 	} `nameHint:"NewReview"`
 }
 
@@ -55,7 +58,8 @@ func (s *server) addActions() {
 	add(s, operation{
 		id: "reviewRequest", method: http.MethodPost, path: requestPath + "/review", tag: "Actions", summary: "Review a request",
 		about: "For whoever can fill an open slot of the review policy that the request was submitted under (by default: airlock managers, and never the requester), once in a round. " +
-			"Give approval or decision.", fails: refusals,
+			"Give approval or decision. Name the round and the digest of the files that you have looked at, so that the review cannot count for others. " +
+			"409 says with the name of the rule that it does: this_round, these_files, slot_open, first_in_round, not_the_requester.", fails: refusals,
 	}, s.review)
 	type actWithReason func(u UseCases, ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
 	for _, a := range []struct {
@@ -85,7 +89,10 @@ func (s *server) addActions() {
 }
 
 func (s *server) review(ctx context.Context, who airlock.Identity, in *reviewInput) (*requestOutput, error) {
-	review := airlock.NewReview{Decision: statemachine.Decision(orZero(in.Body.Decision)), Explanation: string(orZero(in.Body.Explanation))}
+	review := airlock.NewReview{
+		Decision: statemachine.Decision(orZero(in.Body.Decision)), Explanation: string(orZero(in.Body.Explanation)),
+		Round: orZero(in.Body.Round), Digest: orZero(in.Body.Digest), Slot: orZero(in.Body.Slot),
+	}
 	switch {
 	case in.Body.Approval == nil && in.Body.Decision == nil:
 		return nil, invalid(fieldProblem{"approval", "give approval (true or false) or decision"})

@@ -81,6 +81,7 @@ type trail struct {
 	Records []airlock.Record `json:"records" nullable:"false"`
 	Intact  bool             `json:"intact" doc:"The chain of records holds: none is missing, changed or out of order."`
 	Problem *string          `json:"problem" doc:"What is wrong with the chain."`
+	Held    int              `json:"heldBack,omitempty" doc:"How many of the last records are not shown: reviews are blind, and the round goes on."`
 }
 
 const (
@@ -173,7 +174,7 @@ func trailAnswer(t airlock.Trail, id, format string) (out *auditOutput, err erro
 		out.Body, err = auditLines(t.Records)
 	default:
 		out.ContentType = "application/json"
-		out.Body, err = json.Marshal(trail{append([]airlock.Record{}, t.Records...), t.Intact, orNull(t.Problem)})
+		out.Body, err = json.Marshal(trail{append([]airlock.Record{}, t.Records...), t.Intact, orNull(t.Problem), t.HeldBack})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("encode the audit trail of %s: %w", id, err)

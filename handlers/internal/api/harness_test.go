@@ -356,7 +356,7 @@ func aView(actions ...statemachine.Action) airlock.View {
 
 // somePolicy has something in every field.
 func somePolicy() airlock.Policy {
-	return airlock.Policy{Version: 2, OneRejectionEnds: true, SelfReview: true, Slots: []airlock.Slot{
+	return airlock.Policy{Version: 2, OneRejectionEnds: true, SelfReview: true, Blind: true, RequireDigest: true, Slots: []airlock.Slot{
 		{Name: "output-checker", Count: 2, Roles: []airlock.Role{airlock.RoleManager}, Independent: true},
 		{Name: "owner", Count: 1, Roles: []airlock.Role{}, Groups: []string{"55555555-5555-4555-8555-555555555555"}, People: []string{researcher.ID}},
 	}}

@@ -21,7 +21,7 @@ func TestLenientApproval(t *testing.T) {
 		for _, form := range strings.Fields(forms) {
 			e := newEdge(t).expect("Review", aView(), nil)
 			w := e.do("POST", one+"/review", `{"decisionExplanation":"E","approval":`+form+`}`, asManager)
-			if got := e.calls(); w.Code != 200 || !strings.HasSuffix(got, "{Decision:"+want+" Explanation:E}") {
+			if got := e.calls(); w.Code != 200 || !strings.HasSuffix(got, "{Decision:"+want+" Explanation:E Round:0 Digest: Slot:}") {
 				t.Errorf("%s: status %d, called %q: %s", form, w.Code, got, w.Body)
 			}
 		}
@@ -105,10 +105,10 @@ func TestActionsTakeAnyBody(t *testing.T) {
 // TestReviewExplanations shows which explanation is stored where none was sent.
 func TestReviewExplanations(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"approval":true}`:                                       "{Decision:approved Explanation:Decision Explanation}",
-		`{"approval":false,"decisionExplanation":""}`:             "{Decision:rejected Explanation:}",
-		`{"decision":"changes_requested"}`:                        "{Decision:changes_requested Explanation:}",
-		`{"approval":null,"decision":"rejected","extra":{"a":1}}`: "{Decision:rejected Explanation:}",
+		`{"approval":true}`:                                       "{Decision:approved Explanation:Decision Explanation Round:0 Digest: Slot:}",
+		`{"approval":false,"decisionExplanation":""}`:             "{Decision:rejected Explanation: Round:0 Digest: Slot:}",
+		`{"decision":"changes_requested"}`:                        "{Decision:changes_requested Explanation: Round:0 Digest: Slot:}",
+		`{"approval":null,"decision":"rejected","extra":{"a":1}}`: "{Decision:rejected Explanation: Round:0 Digest: Slot:}",
 	} {
 		e := newEdge(t).expect("Review", aView(), nil)
 		w := e.do("POST", one+"/review", body, "Authorization: Bearer manager")

@@ -15,6 +15,8 @@ type reviewPolicy struct {
 	Slots            []slot   `json:"slots" nullable:"false" maxItems:"10" doc:"The reviews that a round needs. One person gives one of them, whichever they can."`
 	OneRejectionEnds *bool    `json:"oneRejectionEnds,omitempty" default:"true" doc:"The first rejection rejects the request. Otherwise every review is given first, and any rejection among them rejects it."`
 	SelfReview       bool     `json:"selfReview,omitempty" doc:"The requester may review."`
+	Blind            bool     `json:"blind,omitempty" doc:"Until the round ends, what was said in it is shown only to those who have given their review. Who has given one can still be seen."`
+	RequireDigest    bool     `json:"requireDigest,omitempty" doc:"A review must name the manifestDigest. Clients of AzureTRE do not."`
 }
 
 type slot struct {
@@ -33,6 +35,8 @@ type reviewRound struct {
 	PolicyVersion    int    `json:"policyVersion" doc:"Version of the workspace's settings that the policy comes from. It stays for the round."`
 	OneRejectionEnds bool   `json:"oneRejectionEnds" doc:"The first rejection rejects the request."`
 	SelfReview       bool   `json:"selfReview" doc:"The requester may review."`
+	Blind            bool   `json:"blind" doc:"Until the round ends, only those who have given their review see what was said."`
+	RequireDigest    bool   `json:"requireDigest" doc:"A review must name the manifestDigest of the request."`
 	Slots            []seat `json:"slots" nullable:"false"`
 }
 
@@ -40,7 +44,7 @@ type reviewRound struct {
 type seat struct {
 	slot
 	Open     int      `json:"open" doc:"How many more people are needed."`
-	FilledBy []filled `json:"filledBy" nullable:"false" doc:"Who fills it. Somebody who can fill several slots may move to another one until the round is complete."`
+	FilledBy []filled `json:"filledBy" nullable:"false" doc:"Who fills it; nobody is named to those who do not see the reviews. Somebody who can fill several slots may move to another one until the round is complete."`
 }
 
 type filled struct {
@@ -51,6 +55,7 @@ type filled struct {
 func (s *server) round(v airlock.View) *reviewRound {
 	return &reviewRound{
 		Round: v.Request.Round, PolicyVersion: v.Policy.Version, OneRejectionEnds: v.Policy.OneRejectionEnds, SelfReview: v.Policy.SelfReview,
+		Blind: v.Policy.Blind, RequireDigest: v.Policy.RequireDigest,
 		Slots: each(v.Seats, func(at airlock.Seat) seat {
 			return seat{slot: slotOf(at.Slot), Open: at.Open, FilledBy: each(at.By, func(r airlock.Review) filled {
 				return filled{s.user(r.Reviewer), decided(r.Decision)}
@@ -73,7 +78,7 @@ func (w workspaceSettings) policies(to *airlock.Settings) (missing []fieldProble
 
 func (p reviewPolicy) value() airlock.Policy {
 	return airlock.Policy{
-		OneRejectionEnds: p.OneRejectionEnds == nil || *p.OneRejectionEnds, SelfReview: p.SelfReview,
+		OneRejectionEnds: p.OneRejectionEnds == nil || *p.OneRejectionEnds, SelfReview: p.SelfReview, Blind: p.Blind, RequireDigest: p.RequireDigest,
 		Slots: each(p.Slots, func(s slot) airlock.Slot {
 			return airlock.Slot{
 				Name: s.Name, Count: s.Count, Groups: s.Groups, People: s.People, Independent: s.Independent,
@@ -89,7 +94,7 @@ func policiesOf(all map[airlock.Direction]airlock.Policy) *reviewPolicies {
 
 func policyOf(p airlock.Policy) reviewPolicy {
 	return reviewPolicy{
-		OneRejectionEnds: &p.OneRejectionEnds, SelfReview: p.SelfReview,
+		OneRejectionEnds: &p.OneRejectionEnds, SelfReview: p.SelfReview, Blind: p.Blind, RequireDigest: p.RequireDigest,
 		Slots: each(p.Slots, slotOf),
 	}
 }

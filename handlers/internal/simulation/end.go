@@ -258,6 +258,12 @@ func (w *world) judgeTrail(k keepsake) {
 				w.wrong("record %d of %s tells of %s by %s, who never tried", rec.Seq, r.ID, rec.What, rec.Who)
 				continue
 			}
+			if rec.What == "late" {
+				if a.answer == done {
+					w.wrong("%s was told that %s of %s is done, and it came too late", a.who.ID, a.action, r.ID)
+				}
+				continue
+			}
 			a.recorded++
 			if rec.What == "submit" {
 				stamped = w.policiesOf(r.WorkspaceID, a.started, rec.When)

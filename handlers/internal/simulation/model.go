@@ -155,6 +155,9 @@ func actionOf(rec airlock.Record) string {
 		return "approve"
 	case "oppose":
 		return "reject"
+	case "late": // a review that came as another one decided the round
+		said, _, _ := strings.Cut(rec.Text, ":")
+		return map[string]string{"approved": "approve", "rejected": "reject", "changes_requested": "return"}[said]
 	case "resume_submitted", "resume_approval", "resume_rejection", "resume_blocking":
 		return "retry"
 	default:

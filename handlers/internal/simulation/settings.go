@@ -19,7 +19,7 @@ func (w *world) found() {
 	for _, workspace := range []string{north, south} {
 		s := usual(workspace)
 		s.Scanning, s.SelfReview, s.Approvals = w.chance(0.8), w.chance(0.2), pick(w, 1, 1, 1, 2)
-		if workspace == south && s.Approvals > 1 { // there everybody speaks before anything is decided
+		if s.Approvals > 1 { // then everybody speaks before anything is decided
 			review(&s, airlock.Policy{SelfReview: s.SelfReview}, s.Approvals)
 		}
 		s.IncludeLocation = w.chance(0.2)
