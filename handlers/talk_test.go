@@ -71,17 +71,22 @@ func (b *table) ask(who, method, path, body string, want int, into any) string {
 	}
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+who)
-	answer := httptest.NewRecorder()
-	b.handler.ServeHTTP(answer, r)
-	if answer.Code != want {
-		b.t.Fatalf("%s: %s %s %s: %d %s, want %d", who, method, path, body, answer.Code, answer.Body, want)
+	code, answer := b.send(r)
+	if code != want {
+		b.t.Fatalf("%s: %s %s %s: %d %s, want %d", who, method, path, body, code, answer, want)
 	}
 	if into != nil {
-		if err := json.Unmarshal(answer.Body.Bytes(), into); err != nil {
-			b.t.Fatalf("%s %s: %v: %s", method, path, err, answer.Body)
+		if err := json.Unmarshal([]byte(answer), into); err != nil {
+			b.t.Fatalf("%s %s: %v: %s", method, path, err, answer)
 		}
 	}
-	return answer.Body.String()
+	return answer
+}
+
+func (b *table) send(r *http.Request) (code int, body string) {
+	answer := httptest.NewRecorder()
+	b.handler.ServeHTTP(answer, r)
+	return answer.Code, answer.Body.String()
 }
 
 // intake is the container for the files of the present round.
