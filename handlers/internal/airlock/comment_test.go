@@ -277,3 +277,36 @@ func TestOffersWhatCanBeSaid(t *testing.T) {
 		}
 	}
 }
+
+// TestBlindTalk: in a blind round reviewers are shown what others say when they have given their own review, and what the
+// requester says at once; when the round is over it is blind no more.
+func TestBlindTalk(t *testing.T) {
+	policy := airlock.ManagerPolicy(3)
+	policy.Blind, policy.OneRejectionEnds = true, false
+	w := newWorld(t, under(policy))
+	r := w.create(researcher, airlock.Import)
+	w.settle()
+	w.comment(manager, r, sm.Private, "a") // before the round
+	w.upload(r, "a", "x")
+	r = w.do(w.Submit(t.Context(), researcher, ws, r.ID))
+	w.comment(researcher, r, sm.Shared, "b")
+	w.comment(manager, r, sm.Private, "c")
+	w.comment(second, r, sm.Shared, "d")
+	read := func(of airlock.Identity, want string) {
+		t.Helper()
+		if got := w.reads(of, r); got != want {
+			t.Errorf("%s reads %q, want %q", of.Name, got, want)
+		}
+	}
+	read(manager, "a,b,c")
+	read(second, "a,b,d")
+	read(both, "a,b")
+	read(researcher, "b")
+	read(admin, "a,b,c,d")
+	w.want(w.do(w.Review(t.Context(), second, ws, r.ID, approve())), sm.InReview)
+	read(second, "a,b,c,d")
+	read(manager, "a,b,c")
+	w.want(w.do(w.Review(t.Context(), manager, ws, r.ID, airlock.NewReview{Decision: sm.DecisionChangesRequested, Explanation: "round"})), sm.Draft)
+	read(both, "a,b,c,d")
+	read(researcher, "b,d")
+}
