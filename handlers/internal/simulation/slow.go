@@ -19,9 +19,9 @@ type late struct {
 // onTheWay is how long a write can be on its way.
 const onTheWay = 2 * time.Minute
 
-// givesUp decides whether the next write is given up, and done later.
+// givesUp decides whether the next write is given up, and done later. Whoever is past their deadline writes nothing.
 func (w *world) givesUp() bool {
-	return w.current != nil && !w.current.on.dead && w.chance(w.mood.late)
+	return w.current != nil && !w.current.on.dead && w.now.Sub(w.current.started) <= deadline && w.chance(w.mood.late)
 }
 
 // later keeps a write that was given up. The error is for whoever gave it up.
