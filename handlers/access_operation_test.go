@@ -111,6 +111,7 @@ func operations() []operation {
 		{"get", http.MethodGet, one, ofRequest, nil, nil, shows(space.title)},
 		{"files", http.MethodGet, one + "/files", ofRequest, nil, noted, shows(space.file)},
 		{"audit", http.MethodGet, one + "/audit", ofRequest, nil, noted, shows(space.title)},
+		{"record", http.MethodGet, one + "/record", ofRequest, nil, noted, shows(func(space) string { return "payloadType" })},
 		{"get-link", http.MethodGet, one + "/link", ofRequest, nil, linked, opens},
 		{"post-link", http.MethodPost, one + "/link", ofRequest, nil, linked, opens},
 		post("submit", "/submit", nil),

@@ -91,6 +91,7 @@ func wire(cfg config.Config, logs *journal) (server *customhandler.Server, adopt
 		return nil, nil, err
 	}
 	service := newService(cfg, outside, signer, logs)
+	service.Version = version
 	service.Probes = []airlock.Probe{{Name: "topic", Ask: outside.bus.PingTopic}, {Name: "issuer", Ask: verifier.Check}}
 	trace := func() string { return uuid.NewString() }
 	server, err = customhandler.New(customhandler.Options{

@@ -175,7 +175,7 @@ func (d *desk) trail(ctx context.Context, id string) (records []record, intact b
 		Intact  bool     `json:"intact"`
 	}
 	err = d.call(ctx, "olga", uuid.NewString(), http.MethodGet, "/"+id+"/audit", nil, &answer)
-	return slices.DeleteFunc(answer.Records, func(r record) bool { return r.What == "audit" }), answer.Intact, err
+	return slices.DeleteFunc(answer.Records, func(r record) bool { return r.What == "audit" || r.What == "files" || r.What == "record" }), answer.Intact, err
 }
 
 // open makes a client of a link that tries everything once: the retries are those of the people.

@@ -127,6 +127,8 @@ type Request struct {
 	Gone      []statemachine.Spot `json:"gone,omitempty"`     // containers that were deleted, and will be once more
 	GoneAgain time.Time           `json:"goneAgain,omitzero"` // when
 
+	Signed []Signed `json:"signed,omitempty"` // disclosures that somebody has asked for
+
 	RecordSeq  int    `json:"recordSeq"` // sequence number of the last audit record
 	RecordHash string `json:"recordHash"`
 

@@ -81,7 +81,7 @@ func (k *check) replay() {
 // people who were told that it waits for them, which happens once in a round.
 func (k *check) aside(rec Record) bool {
 	o := statemachine.Occasion(rec.What)
-	if rec.What == recordLink || rec.What == recordFiles || rec.What == recordAudit || rec.What == recordLate || k.talked(rec) {
+	if rec.What == recordLink || rec.What == recordFiles || rec.What == recordAudit || rec.What == recordLate || rec.What == recordDisclosure || k.talked(rec) {
 		return true
 	}
 	if !slices.Contains(statemachine.Waits(k.trail.status), o) {

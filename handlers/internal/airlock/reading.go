@@ -23,19 +23,23 @@ func (s *Service) reads(ctx context.Context, what string, actor Actor, workspace
 				return Request{}, err
 			}
 		}
-		record := r.chained(Record{
-			When: s.Now(), Who: actor.ID, Name: actor.Name, What: what, From: string(r.Status), To: string(r.Status), Round: r.Round,
-			Source: actor.SourceAddress, Trace: actor.CorrelationID,
-		})
-		next := r
-		next.Version++
-		next.RecordSeq, next.RecordHash = record.Seq, record.Hash
-		stored, err := s.commit(ctx, Commit{Before: r, After: next, Record: &record})
+		stored, err := s.noteReading(ctx, what, actor, r, r)
 		if !errors.Is(err, ErrLost) {
 			return stored, answer(err, sentenceNoRequest)
 		}
 	}
 	return Request{}, answer(fmt.Errorf("%s of %s: %w", what, id, ErrLost), sentenceNoRequest)
+}
+
+// noteReading writes one reading into the trail, with what else changes by it.
+func (s *Service) noteReading(ctx context.Context, what string, actor Actor, before, after Request) (Request, error) {
+	record := before.chained(Record{
+		When: s.Now(), Who: actor.ID, Name: actor.Name, What: what, From: string(before.Status), To: string(before.Status), Round: before.Round,
+		Source: actor.SourceAddress, Trace: actor.CorrelationID,
+	})
+	after.Version++
+	after.RecordSeq, after.RecordHash = record.Seq, record.Hash
+	return s.commit(ctx, Commit{Before: before, After: after, Record: &record})
 }
 
 // readsWorkspace is reads for the trail of a workspace. The settings stay as they are.

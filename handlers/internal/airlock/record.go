@@ -41,13 +41,14 @@ type Record struct {
 
 // What a record tells of that no event of the state machine is.
 const (
-	recordSettings = "settings"  // settings were changed
-	recordLate     = "late"      // a review came while another one decided the round, and does not count
-	recordLink     = "link"      // a link was given out
-	recordFiles    = "files"     // files were listed
-	recordAudit    = "audit"     // a trail was exported
-	recordTakeOver = "take_over" // another system has brought it to its end
-	RecordForget   = string(statemachine.EventForget)
+	recordSettings   = "settings"  // settings were changed
+	recordLate       = "late"      // a review came while another one decided the round, and does not count
+	recordLink       = "link"      // a link was given out
+	recordFiles      = "files"     // files were listed
+	recordAudit      = "audit"     // a trail was exported
+	recordTakeOver   = "take_over" // another system has brought it to its end
+	RecordForget     = string(statemachine.EventForget)
+	recordDisclosure = "record" // the record of a decision was exported
 )
 
 // Chain names a trail: that of a request, or without one that of the workspace itself.

@@ -22,9 +22,10 @@ type Service struct {
 	Archive   Archive // of checkpoints; nil: none are made
 	Signer    Signer  // nil: nothing is signed
 
-	TRE    string // id of the TRE: the suffix of its storage accounts
-	Layout Layout
-	Page   func(workspace, request string) string // where people see a request; may be nil
+	Version string // of this program, for disclosures
+	TRE     string // id of the TRE: the suffix of its storage accounts
+	Layout  Layout
+	Page    func(workspace, request string) string // where people see a request; may be nil
 
 	Retention Retention // where a workspace has none of its own
 	Operators []string  // addresses of the people who run it; may be empty

@@ -23,7 +23,7 @@ import (
 )
 
 // contractVersion is the version of the OpenAPI document: it rises with every change of the contract.
-const contractVersion = "1.8.0"
+const contractVersion = "1.9.0"
 
 // UseCases is what the airlock can do for somebody. Errors that hold an *airlock.Problem are answers; all others are
 // internal.
@@ -44,6 +44,7 @@ type UseCases interface {
 	Comments(ctx context.Context, who airlock.Identity, workspace, id string, limit int, cursor string) (airlock.Comments, error)
 	Files(ctx context.Context, who airlock.Identity, workspace, id string, round int) (airlock.Listed, error)
 	Audit(ctx context.Context, who airlock.Identity, workspace, id string) (airlock.Trail, error)
+	Disclosure(ctx context.Context, who airlock.Identity, workspace, id string, round int) ([]byte, error)
 	WorkspaceAudit(ctx context.Context, who airlock.Identity, workspace string) (airlock.Trail, error)
 	Settings(ctx context.Context, who airlock.Identity, workspace string) (airlock.Settings, error)
 	PutSettings(ctx context.Context, who airlock.Identity, s airlock.Settings) (airlock.Settings, error)
@@ -150,6 +151,7 @@ func newServer(o Options) *server {
 	s.addActions()
 	s.addComments()
 	s.addAudit()
+	s.addDisclosure()
 	s.addSettings()
 	s.addHealth()
 	s.addScannerTest()

@@ -129,6 +129,9 @@ func (f *fake) Hold(_ context.Context, who airlock.Identity, workspace, id, reas
 func (f *fake) Lift(_ context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error) {
 	return called[airlock.View](f, "Lift", who, workspace, id, reason)
 }
+func (f *fake) Disclosure(_ context.Context, who airlock.Identity, workspace, id string, round int) ([]byte, error) {
+	return called[[]byte](f, "Disclosure", who, workspace, id, round)
+}
 func (f *fake) WorkspaceAudit(_ context.Context, who airlock.Identity, workspace string) (airlock.Trail, error) {
 	return called[airlock.Trail](f, "WorkspaceAudit", who, workspace)
 }

@@ -63,6 +63,8 @@ func TestOperations(t *testing.T) {
 		{"files", "GET", one + "/files", "researcher", "", "Files", someFiles(), 200, "Files " + rosa + at + " 0"},
 		{"files_changed", "GET", one + "/files?round=3", "manager", "", "Files", changedFiles(), 200, "Files " + manu + at + " 3"},
 		{"audit", "GET", one + "/audit", "manager", "", "Audit", aTrail(), 200, "Audit " + manu + at},
+		{"record", "GET", one + "/record", "manager", "", "Disclosure", anEnvelope(), 200, "Disclosure " + manu + at + " 0"},
+		{"record", "GET", one + "/record?round=2", "manager", "", "Disclosure", anEnvelope(), 200, "Disclosure " + manu + at + " 2"},
 		{"settings", "GET", settingsAt, "admin", "", "Settings", someSettings(), 200, "Settings " + ada + " " + workspaceID},
 		{"scanner_test", "POST", "/api/health/scanner", "admin", "", "StartScannerTest", aScannerTest(), 202, "StartScannerTest " + ada},
 		{"scanner_test", "GET", "/api/health/scanner", "admin", "", "ScannerTest", aScannerTest(), 200, "ScannerTest " + ada},
@@ -157,4 +159,8 @@ func someSettings() airlock.Settings {
 
 func wellChecks() []airlock.Check {
 	return []airlock.Check{{Name: "store", Took: 12 * time.Millisecond}, {Name: "zones", Took: time.Second}}
+}
+
+func anEnvelope() []byte {
+	return []byte(`{"payloadType":"application/vnd.airlock.disclosure.v1+json","payload":"eyJyb3VuZCI6Mn0=","signatures":[{"keyid":"ed25519:aa","sig":"AAAA"}]}`)
 }
