@@ -115,9 +115,7 @@ type entity map[string]any
 
 func parseEntity(encoded []byte) (entity, error) {
 	var e entity
-	d := json.NewDecoder(bytes.NewReader(encoded))
-	d.UseNumber()
-	if err := d.Decode(&e); err != nil {
+	if err := json.Unmarshal(encoded, &e); err != nil {
 		return nil, fmt.Errorf("row: %w", err)
 	}
 	return e, nil
@@ -133,15 +131,15 @@ func (e entity) key() string { return e.text("RowKey") }
 
 // document decodes the row's document.
 func (e entity) document(into any) error {
-	var b bytes.Buffer
+	var document []byte
 	for i := 0; ; i++ {
 		chunk, ok := e["D"+strconv.Itoa(i)].(string)
 		if !ok {
 			break
 		}
-		b.WriteString(chunk)
+		document = append(document, chunk...)
 	}
-	if err := json.Unmarshal(b.Bytes(), into); err != nil {
+	if err := json.Unmarshal(document, into); err != nil {
 		return fmt.Errorf("row %s: %w", e.key(), err)
 	}
 	return nil

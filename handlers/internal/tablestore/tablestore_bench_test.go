@@ -19,13 +19,37 @@ func BenchmarkCursor(b *testing.B) {
 	}
 }
 
-// BenchmarkRequestRow encodes a request as the row that is sent.
-func BenchmarkRequestRow(b *testing.B) {
-	r := airlock.Request{
+// aRequest is one as most are.
+func aRequest() airlock.Request {
+	return airlock.Request{
 		WorkspaceID: "0b1f5c1e-4c1d-4f0e-9a55-6d1d3c0a0001", ID: "01890a5d-ac96-774b-bcce-b302099a8057", Type: airlock.Import,
 		Status: statemachine.InReview, Title: "Spectra", Justification: "For the study", Version: 5, Round: 1,
 		Files: []airlock.FileSummary{{Name: "a.csv", Size: 5}},
 	}
+}
+
+// BenchmarkReadRow decodes a row with its request.
+func BenchmarkReadRow(b *testing.B) {
+	encoded, err := copyRow(statusRow(statemachine.InReview, aRequest().ID), aRequest()).entity()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		e, err := parseEntity(encoded)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var stored storedRequest
+		if err := e.document(&stored); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRequestRow encodes a request as the row that is sent.
+func BenchmarkRequestRow(b *testing.B) {
+	r := aRequest()
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := copyRow(statusRow(r.Status, r.ID), r).entity(); err != nil {
