@@ -78,7 +78,7 @@ func newService(cfg config.Config, a adapters, signer airlock.Signer, logs *jour
 	return &airlock.Service{
 		Store: a.store, Zones: a.zones, Queue: a.bus, Announcer: a.bus, TRE: cfg.TREID, Layout: layoutOf(cfg), Page: pageOf(cfg.PageURL),
 		Archive: a.zones.Archive(airlock.Place{Account: cfg.TableAccount, Container: cfg.CheckpointContainer}), Signer: signer,
-		Operators: cfg.OperatorEmails,
+		Operators: cfg.OperatorEmails, MaxDrafts: cfg.MaxDrafts,
 		Retention: airlock.Retention{
 			Released: cfg.RetainReleased, Refused: cfg.RetainRefused, Quarantine: cfg.RetainQuarantine, Records: cfg.RetainRecords,
 		},

@@ -30,6 +30,7 @@ type Facts struct {
 	SlotProblem      string // why the actor can fill none of the open slots, as a sentence; empty: they can
 
 	// What the actor brings.
+	TooManyDrafts bool   // the actor has as many as one person may have
 	FileProblem   string // why the files cannot be submitted, as a sentence; empty: they can
 	Explanation   bool   // a reason or an explanation was given
 	OtherRound    bool   // a review that names another round than the present

@@ -6,6 +6,7 @@ type Guard string
 // The guards.
 const (
 	DirectionEnabled  Guard = "direction_enabled"
+	DraftsLeft        Guard = "drafts_left"
 	Prepared          Guard = "prepared"
 	FilesAcceptable   Guard = "files_acceptable"
 	Idle              Guard = "idle"
@@ -68,6 +69,8 @@ type guardRule struct {
 var guardRules = map[Guard]guardRule{
 	DirectionEnabled: {func(f Facts) bool { return f.DirectionEnabled },
 		"Airlock is not enabled in this workspace."},
+	DraftsLeft: {func(f Facts) bool { return !f.TooManyDrafts },
+		"You have as many drafts in this workspace as one person may have at a time. Submit or cancel one of them first."},
 	Prepared: {func(f Facts) bool { return !f.Moving },
 		"The files are still being prepared. Try again in a moment."},
 	FilesAcceptable: {func(f Facts) bool { return f.FileProblem == "" }, ""},

@@ -59,7 +59,7 @@ var transitions = slices.Concat(life, end, holds(Draft, InReview, Approved, Reje
 
 // life is how a request comes to its end.
 var life = []Transition{
-	{None, EventCreate, Draft, Researcher | Owner, guards(DirectionEnabled), tasks(open(Intake))},
+	{None, EventCreate, Draft, Researcher | Owner, guards(DirectionEnabled, DraftsLeft), tasks(open(Intake))},
 
 	{Draft, EventSubmit, Submitted, Requester | Owner, guards(Prepared, FilesAcceptable), tasks(seal(Intake, Holding), runGates(), hash(Holding))},
 	{Draft, EventCancel, Cancelled, Requester | Owner | Admin, guards(NotHeld), tasks(erase(Intake))},

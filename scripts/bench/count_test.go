@@ -29,7 +29,7 @@ func TestAnApprovedRequestCostsWhatItMust(t *testing.T) {
 	want := map[string]counts{
 		"create": {
 			Storage: map[string]int{
-				"InsertEntity": 1, "InsertOrReplaceEntity": 1, "QueryEntity": 1, "QueryEntities": 1, "EntityGroupTransaction": 2,
+				"InsertEntity": 1, "InsertOrReplaceEntity": 1, "QueryEntity": 1, "QueryEntities": 2, "EntityGroupTransaction": 2,
 				"CreateContainer": 2, // once in the call, and once by whoever cannot know that
 			},
 			Messages:    map[string]int{localazure.NoticeTopic: 1, localazure.StatusQueue: 1},

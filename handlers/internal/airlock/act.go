@@ -28,6 +28,12 @@ func (s *Service) Create(ctx context.Context, who Identity, workspace string, in
 	}
 	f := facts(r, settings, actor)
 	t, refusal := statemachine.Decide(f, statemachine.EventCreate)
+	if refusal == nil {
+		if f.TooManyDrafts, err = s.tooManyDrafts(ctx, workspace, actor.ID); err != nil {
+			return View{}, answer(fmt.Errorf("create in %s: %w", workspace, err), sentenceNoSettings)
+		}
+		t, refusal = statemachine.Decide(f, statemachine.EventCreate)
+	}
 	if refusal != nil {
 		return View{}, who.explained(refused(refusal))
 	}
@@ -43,6 +49,26 @@ func (s *Service) Create(ctx context.Context, who Identity, workspace string, in
 	}
 	s.nudge(ctx, stored, 0)
 	return view(stored, settings, actor), nil
+}
+
+// tooManyDrafts reports whether somebody has as many drafts as one person may have. Of those who make several at the same
+// moment, some can get one more.
+func (s *Service) tooManyDrafts(ctx context.Context, workspace, person string) (bool, error) {
+	if s.MaxDrafts == 0 {
+		return false, nil
+	}
+	q := Query{Workspace: workspace, Order: NewestFirst, Status: statemachine.Draft, Creator: person, Limit: min(s.MaxDrafts, MaxPage)}
+	for found := 0; ; {
+		page, err := s.page(ctx, q)
+		if err != nil {
+			return false, err
+		}
+		found += len(page.Requests)
+		if found >= s.MaxDrafts || page.Next == "" {
+			return found >= s.MaxDrafts, nil
+		}
+		q.Cursor = page.Next
+	}
 }
 
 func (in NewRequest) check() error {

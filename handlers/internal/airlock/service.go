@@ -29,6 +29,7 @@ type Service struct {
 
 	Retention Retention // where a workspace has none of its own
 	Operators []string  // addresses of the people who run it; may be empty
+	MaxDrafts int       // that one person may have at a time in one workspace, each with a container; 0: any number
 
 	Now      func() time.Time
 	NewID    func() string  // request and review ids: UUIDv7, lower case

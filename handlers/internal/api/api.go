@@ -97,7 +97,8 @@ type Limits struct {
 	HealthFor   time.Duration // how long one look at the dependencies serves everybody who asks
 }
 
-// DefaultLimits is for production. The texts that people write have a limit of their own, airlock.MaxText. The header
+// DefaultLimits is for production. The texts that people write have a limit of their own,
+// airlock.MaxText, and so have the drafts of one person, airlock.Service.MaxDrafts. The header
 // limit leaves room for a token with 200 groups, the most that Entra puts into one.
 func DefaultLimits() Limits {
 	return Limits{

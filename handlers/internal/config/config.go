@@ -103,6 +103,8 @@ type Config struct {
 	RetainRefused    time.Duration `env:"AIRLOCK_RETAIN_REFUSED" envDefault:"0"`
 	RetainQuarantine time.Duration `env:"AIRLOCK_RETAIN_QUARANTINE" envDefault:"0"`
 	RetainRecords    time.Duration `env:"AIRLOCK_RETAIN_RECORDS" envDefault:"0"`
+	// MaxDrafts is how many drafts one person may have at a time in one workspace, each with a container in storage; 0 is any number.
+	MaxDrafts int `env:"AIRLOCK_MAX_DRAFTS" envDefault:"100"`
 	// SettingsCache is how long a change of a workspace's settings may go unnoticed by other instances.
 	SettingsCache time.Duration `env:"AIRLOCK_SETTINGS_CACHE" envDefault:"10s"`
 	// InvocationTimeout ends one invocation. It must be shorter than host.json's functionTimeout of ten minutes, because the
@@ -240,6 +242,7 @@ func (c Config) check() []error {
 	} {
 		require(long == 0 || long >= time.Hour && long <= longestRetention, "%s must be from an hour to 100 years, or 0 for ever", name)
 	}
+	require(c.MaxDrafts >= 0, "AIRLOCK_MAX_DRAFTS must be 0 or more")
 	require(c.SettingsCache >= 0 && c.SettingsCache <= 5*time.Minute, "AIRLOCK_SETTINGS_CACHE must be at most 5 minutes")
 	require(c.InvocationTimeout >= 10*time.Second && c.InvocationTimeout <= hostTimeout-time.Minute,
 		"AIRLOCK_INVOCATION_TIMEOUT must be from 10 s to a minute less than host.json's functionTimeout")
