@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -16,6 +17,19 @@ type bench struct {
 	quick bool
 	out   io.Writer // progress, for people who wait
 	table table
+	floor *raw // made when it is first needed
+}
+
+// least returns what floors are measured with.
+func (b *bench) least(ctx context.Context) (*raw, error) {
+	if b.floor == nil {
+		r, err := newRaw(ctx, b.azure)
+		if err != nil {
+			return nil, err
+		}
+		b.floor = r
+	}
+	return b.floor, nil
 }
 
 // runs is how often something is measured: n times, or a few times where that has to do.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 )
@@ -39,6 +40,7 @@ type duel struct {
 	after     func(context.Context) error // what the next duel needs; not measured
 	limit     limit
 	note      string
+	hop       *duel // what the host adds to each call; nil where that is no part of the figure
 
 	took, least []float64
 }
@@ -90,10 +92,21 @@ func (b *bench) play(ctx context.Context, runs int, duels ...*duel) error {
 	}
 	for _, first := range duels {
 		for d := first; d != nil; d = d.then {
-			b.table.add(d.figure, "ms", d.took[1:], d.least[1:], d.limit, d.note)
+			b.table.add(d.figure, "ms", d.took[1:], d.least[1:], d.limit, d.parts())
 		}
 	}
 	return nil
+}
+
+// parts is the note of a call: what of its time is whose. What the host and storage do not take, the airlock does.
+func (d *duel) parts() string {
+	if d.hop == nil {
+		return d.note
+	}
+	host := quantile(d.hop.took[1:], 0.5) - quantile(d.hop.least[1:], 0.5)
+	storage := quantile(d.least[1:], 0.5)
+	return fmt.Sprintf("host %s ms, storage and bus %s ms, airlock %s ms", number(host), number(storage),
+		number(max(0, quantile(d.took[1:], 0.5)-host-storage)))
 }
 
 // latency measures what people wait for: each call of the API through the host, and the system until the next status is there.
@@ -103,9 +116,26 @@ func (b *bench) latency(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := newRaw(ctx, b.azure)
+	r, err := b.least(ctx)
 	if err != nil {
 		return err
+	}
+	alone, err := spawn(b.azure.Command(ctx))
+	if err != nil {
+		return err
+	}
+	defer alone.stop()
+	const well = "/api/health"
+	if err := alone.firstAnswer(ctx, well); err != nil {
+		return err
+	}
+	hop := &duel{
+		figure: "health: what the host takes of a call", note: "floor: the same without the host",
+		do: func(ctx context.Context, _ int) error { return p.well(ctx) },
+		floor: func(ctx context.Context, _ int) error {
+			_, err := alone.send(ctx, http.MethodGet, well, "")
+			return err
+		},
 	}
 	id := ""
 	call, wait := limit{ratio: 1.5}, limit{ratio: 2}
@@ -115,17 +145,17 @@ func (b *bench) latency(ctx context.Context) error {
 	verdict := []step{r.scan, r.read, r.read, r.query(1), r.list, r.commit(8)}
 	review := []step{r.read, r.commit(8)}
 	move := []step{r.relay, r.read, r.query(1), r.send, r.query(1), r.open, r.copy, r.list, r.commit(8)}
-	return b.play(ctx, b.runs(50),
-		&duel{figure: "create", limit: call,
+	return b.play(ctx, b.runs(50), hop,
+		&duel{figure: "create", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { made, err := p.create(ctx, "import"); id = made.ID; return err },
-			floor: all(r.add, r.add, r.commit(5), r.open, r.send),
+			floor: all(r.query(1), r.add, r.add, r.commit(5), r.open, r.send),
 			after: func(ctx context.Context) error { return p.upload(ctx, id, 1) },
 		},
-		&duel{figure: "link", limit: call,
+		&duel{figure: "link", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { _, err := p.link(ctx, id); return err },
 			floor: all(r.read, r.commit(4)),
 		},
-		&duel{figure: "submit", limit: call,
+		&duel{figure: "submit", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { _, err := p.submit(ctx, id); return err },
 			floor: all(append(submit, r.send)...),
 			then: &duel{figure: "submit → in_review", limit: wait, note: "one small file, scanned; floor: with the scanner's own calls",
@@ -134,15 +164,15 @@ func (b *bench) latency(ctx context.Context) error {
 				floor:   all(slices.Concat(submit, seal, verdict)...),
 			},
 		},
-		&duel{figure: "get", limit: call,
+		&duel{figure: "get", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { _, err := p.get(ctx, id); return err },
 			floor: all(r.read),
 		},
-		&duel{figure: "list, 50 requests", limit: call,
+		&duel{figure: "list, 50 requests", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { _, err := p.list(ctx, 50); return err },
 			floor: all(r.query(50)),
 		},
-		&duel{figure: "review", limit: call,
+		&duel{figure: "review", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { _, err := p.approve(ctx, id); return err },
 			floor: all(append(review, r.send)...),
 			then: &duel{figure: "approve → approved", limit: wait, note: "one small file",

@@ -4,6 +4,7 @@
 //	go run ./scripts/bench              everything; some minutes
 //	go run ./scripts/bench -quick       fewer runs and smaller sizes; to see that it works
 //	go run ./scripts/bench -json FILE   the table for programs too
+//	go run ./scripts/bench -readme      writes the table into README.md
 //	go run ./scripts/bench -only NAME   one part: counts, latency, files, process, memory, crowd, sweep, scale or code
 //
 // Every figure is a median and a 95th percentile. What it is compared with (the floor) is measured in the same run and in
@@ -60,13 +61,17 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	quick := flags.Bool("quick", false, "fewer runs and smaller sizes")
 	file := flags.String("json", "", "a file for the table as JSON")
 	only := flags.String("only", "", "one part")
+	readme := flags.Bool("readme", false, "write the table into README.md")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *only != "" && *readme {
+		return errors.New("README.md gets the whole table or none: -readme and -only exclude each other")
 	}
 	if *only != "" && !slices.ContainsFunc(parts(), func(p part) bool { return p.name == *only }) {
 		return fmt.Errorf("there is no part %q", *only)
 	}
-	b := &bench{quick: *quick, out: progress, table: table{Machine: machine()}}
+	b := &bench{quick: *quick, out: progress, table: table{Machine: machine(), Quick: *quick}}
 	if err := b.measure(ctx, *only); err != nil {
 		return err
 	}
@@ -79,7 +84,13 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 			return err
 		}
 	}
-	return b.table.markdown(out)
+	if *readme {
+		if err := b.table.publish(); err != nil {
+			return err
+		}
+	}
+	_, err = io.WriteString(out, b.table.markdown())
+	return err
 }
 
 // measure packages the handler, and measures it in one local Azure.

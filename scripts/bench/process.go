@@ -107,9 +107,11 @@ func (c *child) firstAnswer(ctx context.Context, path string) error {
 	}
 }
 
-// coldStart measures the time from exec to the first answer of the API, which takes the whole program.
+// coldStart measures the time from exec to two answers: the one to the host's probe, after which the host sends it work,
+// and the first of the API, which takes the whole program and what the table says of itself.
 func (b *bench) coldStart(ctx context.Context, programs [2]func() *exec.Cmd) error {
-	var took [2][]float64
+	paths := [2]string{"/", "/api/workspaces/x/requests"}
+	var took [2][2][]float64 // by program and path
 	for i := range b.runs(30) + 1 {
 		for p, command := range programs {
 			began := time.Now()
@@ -117,18 +119,21 @@ func (b *bench) coldStart(ctx context.Context, programs [2]func() *exec.Cmd) err
 			if err != nil {
 				return err
 			}
-			err = c.firstAnswer(ctx, "/api/workspaces/x/requests")
-			since := milliseconds(time.Since(began))
+			for at, path := range paths {
+				if err := c.firstAnswer(ctx, path); err != nil {
+					c.stop()
+					return err
+				}
+				if i > 0 {
+					took[p][at] = append(took[p][at], milliseconds(time.Since(began)))
+				}
+			}
 			c.stop()
-			if err != nil {
-				return err
-			}
-			if i > 0 {
-				took[p] = append(took[p], since)
-			}
 		}
 	}
-	b.table.add("cold start: exec → first answer of the API", "ms", took[0], took[1], limit{ratio: 3, median: 100}, "floor: a Go server that says {}")
+	b.table.add("cold start: exec → ready for the host", "ms", took[0][0], took[1][0], limit{ratio: 3, median: 100}, "floor: a Go server that says {}")
+	b.table.add("cold start: exec → first answer of the API", "ms", took[0][1], nil, limit{median: 100},
+		"with a token for the managed identity, and what the table says of itself")
 	return nil
 }
 

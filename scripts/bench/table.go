@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+
+	"airlock/scripts/docs/section"
 )
 
 // row is one figure of the table.
@@ -26,6 +30,7 @@ type row struct {
 // table is all figures of a run.
 type table struct {
 	Machine string `json:"machine"`
+	Quick   bool   `json:"quick,omitempty"` // fewer runs and smaller sizes
 	Rows    []row  `json:"rows"`
 }
 
@@ -79,11 +84,60 @@ func number(v float64) string {
 	}
 }
 
-// markdown writes the table for people.
-func (t *table) markdown(w io.Writer) error {
+// markdown is the table for people.
+func (t *table) markdown() string {
+	return rows(t.Rows) + "\nMeasured on " + t.Machine + t.how() + ".\n"
+}
+
+// how tells a run that is not to be relied on.
+func (t *table) how() string {
+	if t.Quick {
+		return ", in a quick run: few repetitions, and smaller sizes"
+	}
+	return ""
+}
+
+// codeMark begins the figures of the parts that reach no storage. They are many, and few want to see them.
+const codeMark = "code: "
+
+// publish puts the table into README.md.
+func (t *table) publish() error {
+	dir, err := repository()
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "README.md")
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	text, err := section.Replace(string(old), "figures", t.readme())
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
+}
+
+// readme is the table as README.md shows it.
+func (t *table) readme() string {
+	var whole, code []row
+	for _, r := range t.Rows {
+		if name, isCode := strings.CutPrefix(r.Figure, codeMark); isCode {
+			r.Figure = name
+			code = append(code, r)
+		} else {
+			whole = append(whole, r)
+		}
+	}
+	return "Measured on " + t.Machine + t.how() + ".\n\n" + rows(whole) +
+		"\n<details><summary>The parts that reach no storage</summary>\n\n" + rows(code) + "\n</details>\n"
+}
+
+// rows writes a table in Markdown.
+func rows(all []row) string {
 	var b strings.Builder
 	b.WriteString("| figure | median | p95 | floor | ratio | budget | holds | |\n|---|---:|---:|---:|---:|---|---|---|\n")
-	for _, r := range t.Rows {
+	for _, r := range all {
 		p95, floor, ratio, holds := "", "", "", ""
 		if r.P95 != 0 {
 			p95 = number(r.P95)
@@ -96,9 +150,7 @@ func (t *table) markdown(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", r.Figure, with(r.Median, r.Unit), p95, floor, ratio, r.Budget, holds, r.Note)
 	}
-	fmt.Fprintf(&b, "\nMeasured on %s.\n", t.Machine)
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
 }
 
 // json writes the table for programs.

@@ -1,13 +1,11 @@
 // Command docs writes the generated parts of README.md: the state diagram and the tables, from the state machine.
-//
-// A part stands between <!-- NAME --> and <!-- /NAME -->; everything else in the file is left as it is.
 package main
 
 import (
 	"fmt"
 	"os"
-	"strings"
 
+	"airlock/scripts/docs/section"
 	"airlock/statemachine"
 )
 
@@ -35,7 +33,7 @@ func run(path string) error {
 		{"tellings", statemachine.TellingTable()},
 		{"talks", statemachine.TalkTable()},
 	} {
-		if text, err = replace(text, part.name, part.content); err != nil {
+		if text, err = section.Replace(text, part.name, part.content); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
@@ -43,18 +41,4 @@ func run(path string) error {
 		return nil
 	}
 	return os.WriteFile(path, []byte(text), 0o644)
-}
-
-// replace puts the content between the marks of the part.
-func replace(text, name, content string) (string, error) {
-	open, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->"
-	before, rest, ok := strings.Cut(text, open)
-	if !ok {
-		return "", fmt.Errorf("there is no %s", strings.TrimSpace(open))
-	}
-	_, after, ok := strings.Cut(rest, end)
-	if !ok {
-		return "", fmt.Errorf("there is no %s", end)
-	}
-	return before + open + content + end + after, nil
 }
