@@ -216,3 +216,22 @@ func FuzzDecodeScanResult(f *testing.F) {
 		}
 	})
 }
+
+// FuzzBlobURI names a blob as people can. Its name is what stands in the URI, which encodes nothing: a space is a space, and a
+// percent sign begins nothing.
+func FuzzBlobURI(f *testing.F) {
+	for _, name := range []string{"a b/c.csv", "100%.csv", "%20", "%zz", "a%2Fb", "ä#?&+;.csv", "//", `"\`, "x://y/z"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		uri, err := json.Marshal("https://stalimip1.blob.core.windows.net/" + container + "/" + name)
+		if err != nil || name == "" || !utf8.ValidString(name) {
+			return // no blob has such a name
+		}
+		event := fmt.Sprintf(`{"eventType":"Microsoft.Security.MalwareScanningResult","data":{"blobUri":%s,"eTag":"0x8D","scanResultType":"No threats found"}}`, uri)
+		r, relevant, err := trigger.DecodeScanResult(json.RawMessage(event))
+		if want := (airlock.Place{Account: "stalimip1", Container: container}); err != nil || !relevant || r.Name != name || r.Place != want {
+			t.Errorf("%q became %+v, %v", name, r, err)
+		}
+	})
+}
