@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,18 +82,18 @@ type requestWithActions struct {
 
 // MarshalJSON keeps the decimal point.
 func (d decimal) MarshalJSON() ([]byte, error) {
-	text := strconv.FormatFloat(float64(d), 'f', -1, 64)
-	if !strings.Contains(text, ".") {
-		text += ".0"
+	text := strconv.AppendFloat(make([]byte, 0, 24), float64(d), 'f', -1, 64)
+	if !bytes.ContainsRune(text, '.') {
+		text = append(text, ".0"...)
 	}
-	return []byte(text), nil
+	return text, nil
 }
 
 // posix is a time in seconds with microseconds, which is as fine as a double has it.
 func posix(t time.Time) decimal { return decimal(float64(t.UnixMicro()) / 1e6) }
 
 func (s *server) user(p airlock.Person) user {
-	u := user{ID: p.ID, Name: p.Name, Email: p.Email, Roles: []string{}, Audience: p.Audience}
+	u := user{ID: p.ID, Name: p.Name, Email: p.Email, Roles: make([]string, 0, len(p.Roles)), Audience: p.Audience}
 	u.WorkspaceToken = p.Audience != "" && !slices.Contains(s.APIAudiences, p.Audience)
 	if u.ID == "" {
 		u.ID, u.Name = "system", "Airlock"
@@ -110,7 +111,8 @@ func (s *server) request(r airlock.Request) airlockRequest {
 		UpdatedBy: s.user(r.UpdatedBy), UpdatedWhen: posix(r.UpdatedWhen),
 		Title: r.Title, Justification: r.Justification, Status: status(r.Status),
 		StatusMessage: orNull(r.StatusMessage), ETag: orNull(strings.Trim(strings.TrimPrefix(r.ETag, "W/"), `"`)),
-		LegalHold: r.OnHold, ManifestDigest: r.ManifestDigest, History: []change{}, Files: []fileSize{}, Reviews: []review{},
+		LegalHold: r.OnHold, ManifestDigest: r.ManifestDigest, History: make([]change, 0, len(r.History)), Files: make([]fileSize, 0, len(r.Files)),
+		Reviews: make([]review, 0, len(r.Reviews)),
 	}
 	if !r.PurgedWhen.IsZero() {
 		when := posix(r.PurgedWhen)
