@@ -190,7 +190,7 @@ func (s *Service) late(ctx context.Context, actor Actor, said Review, r Request)
 func (s *Service) decide(ctx context.Context, a action, r Request, actor Actor, settings Settings) (Commit, error) {
 	f := facts(r, settings, actor)
 	f.Explanation = strings.TrimSpace(a.text) != ""
-	fitting := a.review.bring(&f, r, settings, actor)
+	slots, stead := a.review.bring(&f, r, settings, actor)
 	t, refusal := statemachine.Choose(f, a.action, a.review.Decision)
 	base, extra := r, Commit{}
 	if refusal == nil && a.prepare != nil {
@@ -206,7 +206,10 @@ func (s *Service) decide(ctx context.Context, a action, r Request, actor Actor, 
 		return Commit{}, refused(refusal)
 	}
 	digest := extra.digest()
-	said, ok := s.review(r, *t, actor, fitting, a.text)
+	said, ok := s.review(r, *t, actor, a.text)
+	if speaks(*t) {
+		said.Slots, said.SteadOf = slots, stead
+	}
 	if ok {
 		base.Reviews, digest = append(slices.Clip(base.Reviews), said), said.Digest
 	}
@@ -219,22 +222,18 @@ func (s *Service) decide(ctx context.Context, a action, r Request, actor Actor, 
 }
 
 // review is how what somebody says stands among the reviews. ok is false where the transition says nothing.
-func (s *Service) review(r Request, t statemachine.Transition, actor Actor, slots []string, text string) (v Review, ok bool) {
+func (s *Service) review(r Request, t statemachine.Transition, actor Actor, text string) (v Review, ok bool) {
 	d := statemachine.DecisionOf(t.Event)
 	if d == "" {
 		return Review{}, false
 	}
 	v = Review{ID: s.NewID(), Round: r.Round, Reviewer: actor.Person, When: s.Now(), Decision: d, Explanation: text, Digest: r.ManifestDigest}
-	if speaks(t) {
-		v.Slots = slots
-	}
 	return v, true
 }
 
-// bring adds to the facts what a review names, and returns the slots that it can fill.
-func (in NewReview) bring(f *statemachine.Facts, r Request, settings Settings, actor Actor) (slots []string) {
+// bring adds to the facts what a review names, and returns the slots that it can fill, and in whose place.
+func (in NewReview) bring(f *statemachine.Facts, r Request, settings Settings, actor Actor) (slots []string, owner string) {
 	policy := r.policy(settings)
-	slots = policy.fitting(actor)
 	f.OtherRound = in.Round != 0 && in.Round != r.Round
 	switch {
 	case in.Digest == "" && policy.RequireDigest:
@@ -242,17 +241,13 @@ func (in NewReview) bring(f *statemachine.Facts, r Request, settings Settings, a
 	case in.Digest != "" && !strings.EqualFold(in.Digest, r.ManifestDigest):
 		f.DigestProblem = "The review names the digest of other files than those that are sealed now. Look at them again."
 	}
-	switch {
-	case in.Slot == "":
-	case !slices.Contains(policy.names(), in.Slot):
+	slots, owner, f.SlotProblem = policy.candidacy(r, actor, in.Slot)
+	if in.Slot != "" && !slices.Contains(policy.names(), in.Slot) {
 		f.SlotProblem = fmt.Sprintf("The review policy has no slot %q. It has: %s.", in.Slot, strings.Join(policy.names(), ", "))
-	case !slices.Contains(slots, in.Slot):
+	} else if in.Slot != "" && len(slots) == 0 {
 		f.SlotProblem = fmt.Sprintf("The slot %q is not for you.", in.Slot)
-	default:
-		slots = []string{in.Slot}
-		f.SlotProblem = policy.room(r.spoken(), slots)
 	}
-	return slots
+	return slots, owner
 }
 
 // digest is that of the manifest that is stored with the commit, if any.

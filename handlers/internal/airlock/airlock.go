@@ -10,6 +10,7 @@
 package airlock
 
 import (
+	"strings"
 	"time"
 
 	"airlock/statemachine"
@@ -52,6 +53,7 @@ type Person struct {
 type Actor struct {
 	Person
 	Groups        []string // object ids of the groups that they are known to be in
+	SteadOf       []string // object ids of the owners whose deputy they are now
 	SourceAddress string   // IP address, for the audit record; may be empty
 	CorrelationID string   // ties the audit record to the logs; may be empty
 }
@@ -170,8 +172,9 @@ type Review struct {
 	When        time.Time             `json:"when"`
 	Decision    statemachine.Decision `json:"decision"`
 	Explanation string                `json:"explanation"`
-	Slots       []string              `json:"slots,omitempty"`  // of the policy, that it can fill
-	Digest      string                `json:"digest,omitempty"` // of the manifest that it is about
+	Slots       []string              `json:"slots,omitempty"`   // of the policy, that it can fill
+	Digest      string                `json:"digest,omitempty"`  // of the manifest that it is about
+	SteadOf     string                `json:"steadOf,omitempty"` // object id of the owner in whose place it was given; empty: nobody's
 }
 
 // Zone returns the zone that the request's status names; for a failed one that of the status it failed in. It is nowhere
@@ -212,10 +215,10 @@ func (r Request) said(d statemachine.Decision) int {
 	return n
 }
 
-// ReviewedBy reports whether the person has given a review in the present round.
+// ReviewedBy reports whether the person has given a review in the present round, or a deputy in their place.
 func (r Request) ReviewedBy(id string) bool {
 	for _, v := range r.Reviews {
-		if v.Round == r.Round && v.Reviewer.ID == id {
+		if v.Round == r.Round && (v.Reviewer.ID == id || v.SteadOf != "" && strings.EqualFold(v.SteadOf, id)) {
 			return true
 		}
 	}

@@ -27,7 +27,7 @@ func (s *Service) Settings(ctx context.Context, who Identity, workspace string) 
 }
 
 // PutSettings replaces a workspace's settings. TRE admins may change everything; owners only the members, the
-// review policies, and when reviewers are reminded. next.ETag must be what was read.
+// review policies, deputies of their own, and when reviewers are reminded. next.ETag must be what was read.
 func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) (Settings, error) {
 	current, err := s.Store.Settings(ctx, next.WorkspaceID)
 	isNew := errors.Is(err, ErrNotFound)
@@ -39,6 +39,9 @@ func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) 
 	case !isNew && !who.isAdmin():
 		if _, _, err := s.enter(ctx, who, next.WorkspaceID, RoleOwner); err != nil {
 			return Settings{}, err
+		}
+		if !slices.EqualFunc(next.foreignDeputies(who.ID), current.foreignDeputies(who.ID), Deputy.equal) {
+			return Settings{}, problem(Forbidden, "admin_only", "Owners name deputies of their own; a TRE admin may name those of others.")
 		}
 		if fields := next.beyondOwner(current); len(fields) > 0 {
 			return Settings{}, problem(Forbidden, "admin_only", "Only a TRE admin may change: %s.", strings.Join(fields, ", "))
@@ -70,6 +73,7 @@ func (i Identity) isAdmin() bool { return i.ForAPI && slices.Contains(i.Roles, R
 func (next Settings) beyondOwner(current Settings) []string {
 	allowed := current
 	allowed.Members, allowed.Approvals, allowed.SelfReview, allowed.Policies = next.Members, next.Approvals, next.SelfReview, next.Policies
+	allowed.Deputies = next.Deputies
 	allowed.RemindAfter, allowed.EscalateAfter = next.RemindAfter, next.EscalateAfter
 	return allowed.differences(next)
 }
@@ -164,6 +168,7 @@ func (next Settings) check(layout Layout, tre string) error {
 		wrong("escalateAfter", "It must be from an hour to 100 years and longer than remindAfter, or 0 for what the TRE does.")
 	}
 	next.checkPolicies(wrong)
+	next.checkDeputies(wrong)
 	if !suffixPattern.MatchString(next.Suffix) {
 		wrong("suffix", "It must be 1 to 9 lower-case letters and digits.")
 	}

@@ -151,7 +151,7 @@ func (s *Service) people(a statemachine.Audience, r Request, settings Settings) 
 	}
 	for _, m := range settings.Members {
 		if a == statemachine.AudienceOwners && slices.Contains(m.Roles, RoleOwner) ||
-			a == statemachine.AudienceReviewers && mayReview(m, r, settings) {
+			a == statemachine.AudienceReviewers && mayReview(m, r, settings, s.Now()) {
 			people = append(people, Contact{m.Name, m.Email})
 		}
 	}
@@ -160,10 +160,10 @@ func (s *Service) people(a statemachine.Audience, r Request, settings Settings) 
 
 // mayReview asks the rules whether a member could give a review now. The requester can be in the list under another id
 // than that of the token that they came with: the address tells.
-func mayReview(m Member, r Request, settings Settings) bool {
+func mayReview(m Member, r Request, settings Settings, now time.Time) bool {
 	if !r.policy(settings).SelfReview && m.Email != "" && strings.EqualFold(m.Email, r.CreatedBy.Email) {
 		return false
 	}
-	actor := Actor{Person: Person{ID: m.ID, Roles: m.Roles}, Groups: []string{m.ID}}
+	actor := Actor{Person: Person{ID: m.ID, Roles: m.Roles}, Groups: []string{m.ID}, SteadOf: settings.steadOf(m.ID, now)}
 	return slices.Contains(statemachine.AllowedActions(facts(r, settings, actor)), statemachine.ActionReview)
 }

@@ -176,13 +176,13 @@ func (s *Service) reviewableIn(ctx context.Context, who Identity, workspace stri
 	}
 	actor, ok := s.actorIn(settings, who)
 	if !ok || settings.Archived || len(actor.Roles) == 0 || !slices.ContainsFunc(Directions(), func(d Direction) bool {
-		return len(settings.Policy(d).fitting(actor)) > 0
+		return settings.Policy(d).reviewer(Request{}, actor)
 	}) {
 		return Page{}, nil
 	}
 	page, err := s.page(ctx, Query{Workspace: workspace, Order: NewestFirst, Status: l.Status, Type: l.Type, Limit: limit, Cursor: cursor})
 	page.Requests = slices.DeleteFunc(page.Requests, func(r Request) bool {
-		return len(r.policy(settings).fitting(actor)) == 0
+		return !r.policy(settings).reviewer(r, actor)
 	})
 	return page, err
 }

@@ -162,7 +162,7 @@ func (s *Service) enter(ctx context.Context, who Identity, workspace string, rol
 
 // actorIn is somebody in a workspace. ok is false when their token is for another one.
 func (s *Service) actorIn(settings Settings, who Identity) (actor Actor, ok bool) {
-	actor = Actor{Person: who.Person, Groups: who.Groups, SourceAddress: who.SourceAddress, CorrelationID: who.CorrelationID}
+	actor = Actor{Person: who.Person, Groups: who.Groups, SteadOf: settings.steadOf(who.ID, s.Now()), SourceAddress: who.SourceAddress, CorrelationID: who.CorrelationID}
 	actor.Roles, ok = s.rolesIn(settings, who)
 	return actor, ok
 }
@@ -223,12 +223,12 @@ func facts(r Request, settings Settings, actor Actor) statemachine.Facts {
 		Moving: statemachine.Moving(r.Owed), SpokenThisRound: r.ReviewedBy(actor.ID), Rejected: r.said(statemachine.DecisionRejected) > 0,
 	}
 	policy, spoken := r.policy(settings), r.spoken()
-	fitting := policy.fitting(actor)
-	if len(fitting) > 0 {
+	if policy.reviewer(r, actor) {
 		f.Parties |= statemachine.Reviewer
 	}
 	f.SelfReview, f.OneRejectionEnds, f.Blind = policy.SelfReview, policy.OneRejectionEnds, policy.Blind
-	f.SlotsOpen, f.SlotProblem = policy.open(spoken), policy.room(spoken, fitting)
+	f.SlotsOpen = policy.open(spoken)
+	_, _, f.SlotProblem = policy.candidacy(r, actor, "")
 	return f
 }
 

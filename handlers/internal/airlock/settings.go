@@ -28,6 +28,8 @@ type Settings struct {
 	SelfReview bool                 `json:"selfReview"`               // of that policy
 	Policies   map[Direction]Policy `json:"reviewPolicies,omitempty"` // of both directions, where there is more to say; Approvals is 0 then
 
+	Deputies []Deputy `json:"deputies,omitempty"` // who reviews in place of an owner, from when to when
+
 	RemindAfter     time.Duration `json:"remindAfter"`             // of a review that waits; 0: as the TRE does
 	EscalateAfter   time.Duration `json:"escalateAfter"`           // when the owners hear of it too; 0: as the TRE does
 	IncludeLocation bool          `json:"includeLocationInNotice"` // the notice of an approval brings the requester a link to the files

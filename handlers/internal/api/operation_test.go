@@ -151,6 +151,7 @@ func someSettings() airlock.Settings {
 	s.ChangedAt = time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC)
 	s.Members = []airlock.Member{{ID: manager.ID, Name: manager.Name, Email: manager.Email, Roles: manager.Roles}}
 	s.NameDenied = []string{"*.exe"}
+	s.Deputies = []airlock.Deputy{{Owner: admin.ID, Deputy: manager.ID, From: s.ChangedAt, Until: s.ChangedAt.Add(36 * time.Hour)}}
 	s.RemindAfter, s.EscalateAfter, s.IncludeLocation = 24*time.Hour, 36*time.Hour, true
 	s.Retention, s.LegalHold = airlock.Retention{Released: 90 * 24 * time.Hour, Records: 36 * time.Hour}, true
 	s.Layout = map[string]airlock.Locate{"import/intake": {Account: "in{tre}", Container: "{id}{round}"}}

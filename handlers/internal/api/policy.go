@@ -1,6 +1,10 @@
 package api
 
-import "airlock/handlers/internal/airlock"
+import (
+	"time"
+
+	"airlock/handlers/internal/airlock"
+)
 
 // reviewPolicies says who reviews, for each direction.
 type reviewPolicies struct {
@@ -62,6 +66,15 @@ func (s *server) round(v airlock.View) *reviewRound {
 			})}
 		}),
 	}
+}
+
+// deputy reviews in place of an owner.
+type deputy struct {
+	_      struct{}  `additionalProperties:"true"`
+	Owner  string    `json:"owner" maxLength:"100" doc:"Entra object id."`
+	Deputy string    `json:"deputy" maxLength:"100" doc:"Entra object id of somebody with a role in the workspace."`
+	From   time.Time `json:"from"`
+	Until  time.Time `json:"until" doc:"Not at this moment any more."`
 }
 
 // policies writes the review policies into settings in the way in which they are given.

@@ -35,6 +35,7 @@ type workspaceSettings struct {
 	Approvals        *int              `json:"approvals,omitempty" doc:"Short for reviewPolicies that need this many airlock managers in both directions, and end with the first rejection. Not there where reviewPolicies is."`
 	SelfReview       *bool             `json:"selfReview,omitempty" doc:"With approvals: people may review their own requests."`
 	Policies         *reviewPolicies   `json:"reviewPolicies,omitempty" doc:"Who reviews, where approvals does not say enough. Give the one or the other."`
+	Deputies         *[]deputy         `json:"deputies,omitempty" nullable:"false" maxItems:"100" doc:"Who reviews in place of an owner, from when to when. Owners name deputies of their own."`
 	RemindAfter      *duration         `json:"remindAfter,omitempty" doc:"How long a review may wait before the reviewers are reminded, as draftLifetime; PT0S: as the TRE does. It counts for a request from the next time that something happens to it." example:"P2D"`
 	EscalateAfter    *duration         `json:"escalateAfter,omitempty" doc:"How long a review may wait before the owners are told as well, as draftLifetime; PT0S: as the TRE does." example:"P5D"`
 	IncludeLocation  *bool             `json:"includeLocationInNotice,omitempty" doc:"The notice of an approval brings the requester a short-lived link to the files, and with it everybody who reads their mails or subscribes to the notices."`
@@ -86,7 +87,7 @@ func (s *server) addSettings() {
 	})
 	add(s, operation{
 		id: "putSettings", method: http.MethodPut, path: path, tag: "Workspaces", summary: "Replace a workspace's settings", maxBody: s.Limits.MaxSettings,
-		about: "TRE admins may change everything, workspace owners the members, the review policies and when reviewers are reminded. With If-Match every field must be there; " +
+		about: "TRE admins may change everything, workspace owners the members, the review policies, deputies of their own, and when reviewers are reminded. With If-Match every field must be there; " +
 			"without it the workspace must be new, and what is left out has its default: both directions, one file of at most 5 GiB, scanned, one approval, never one's own. " +
 			"All problems are told at once. 409 says that somebody else has changed the settings since.",
 		fails: []int{http.StatusConflict},
@@ -129,6 +130,11 @@ func (w workspaceSettings) into(to *airlock.Settings) (missing []fieldProblem) {
 	take(&missing, "draftLifetime", w.DraftLifetime, &to.DraftLifetime, duration.value)
 	take(&missing, "scanning", w.Scanning, &to.Scanning, same)
 	missing = append(missing, w.policies(to)...)
+	take(&missing, "deputies", w.Deputies, &to.Deputies, func(list []deputy) []airlock.Deputy {
+		return each(list, func(d deputy) airlock.Deputy {
+			return airlock.Deputy{Owner: d.Owner, Deputy: d.Deputy, From: d.From, Until: d.Until}
+		})
+	})
 	take(&missing, "remindAfter", w.RemindAfter, &to.RemindAfter, duration.value)
 	take(&missing, "escalateAfter", w.EscalateAfter, &to.EscalateAfter, duration.value)
 	take(&missing, "includeLocationInNotice", w.IncludeLocation, &to.IncludeLocation, same)
@@ -175,6 +181,9 @@ func settingsAnswer(v airlock.Settings, err error) (*settingsOutput, error) {
 	members := each(v.Members, func(m airlock.Member) member {
 		return member{ID: m.ID, Name: m.Name, Email: m.Email, Roles: each(m.Roles, func(r airlock.Role) role { return role(r) })}
 	})
+	deputies := each(v.Deputies, func(d airlock.Deputy) deputy {
+		return deputy{Owner: d.Owner, Deputy: d.Deputy, From: d.From.UTC(), Until: d.Until.UTC()}
+	})
 	released, refused := durationOf(v.Retention.Released), durationOf(v.Retention.Refused)
 	quarantine, records := durationOf(v.Retention.Quarantine), durationOf(v.Retention.Records)
 	remind, escalate := durationOf(v.RemindAfter), durationOf(v.EscalateAfter)
@@ -186,7 +195,7 @@ func settingsAnswer(v airlock.Settings, err error) (*settingsOutput, error) {
 		WorkspaceID: v.WorkspaceID, Name: &v.Name, Description: &v.Description, Directions: &directions, Audience: &v.Audience,
 		Members: &members, Archived: &v.Archived, MaxFiles: &v.MaxFiles, MaxBytes: &v.MaxBytes, MaxNameLength: &v.MaxNameLength,
 		NameDenied: &denied, DraftLifetime: &lifetime, Scanning: &v.Scanning,
-		RemindAfter: &remind, EscalateAfter: &escalate, IncludeLocation: &v.IncludeLocation,
+		Deputies: &deputies, RemindAfter: &remind, EscalateAfter: &escalate, IncludeLocation: &v.IncludeLocation,
 		RetainReleased: &released, RetainRefused: &refused, RetainQuarantine: &quarantine, RetainRecords: &records, LegalHold: &v.LegalHold,
 		Suffix: &v.Suffix, Layout: &layout, Version: v.Version, ChangedBy: v.ChangedBy,
 	}}

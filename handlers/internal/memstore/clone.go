@@ -117,6 +117,7 @@ func cloneSettings(s airlock.Settings) airlock.Settings {
 	for i := range s.Members {
 		all.clone(&s.Members[i].Roles)
 	}
+	s.Deputies = slices.Clone(s.Deputies)
 	s.Layout, s.Policies = maps.Clone(s.Layout), maps.Clone(s.Policies)
 	for d, p := range s.Policies {
 		s.Policies[d] = all.policy(p)
