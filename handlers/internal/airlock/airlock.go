@@ -218,7 +218,7 @@ func (r Request) said(d statemachine.Decision) int {
 // ReviewedBy reports whether the person has given a review in the present round, or a deputy in their place.
 func (r Request) ReviewedBy(id string) bool {
 	for _, v := range r.Reviews {
-		if v.Round == r.Round && (v.Reviewer.ID == id || v.SteadOf != "" && strings.EqualFold(v.SteadOf, id)) {
+		if v.Round == r.Round && (strings.EqualFold(v.Reviewer.ID, id) || v.SteadOf != "" && strings.EqualFold(v.SteadOf, id)) {
 			return true
 		}
 	}

@@ -66,6 +66,23 @@ func TestDeputies(t *testing.T) {
 	w.check(r)
 }
 
+// TestNoDeputyOfWhoHasSpoken: where the owner has given their review, the deputy cannot give another one for them.
+func TestNoDeputyOfWhoHasSpoken(t *testing.T) {
+	w := newWorld(t, under(airlock.Policy{OneRejectionEnds: true, Slots: []airlock.Slot{roleSlot("owner", 2, airlock.RoleOwner)}}))
+	if err := w.change(owner, func(s *airlock.Settings) { s.Deputies = deputised(w) }); err != nil {
+		t.Fatal(err)
+	}
+	r := w.submitted(airlock.Import, "x")
+	w.now = w.now.Add(25 * time.Hour)
+	w.want(w.do(w.Review(t.Context(), owner, ws, r.ID, approve())), sm.InReview)
+	if mayReview(t, w, colleague, r.ID) {
+		t.Error("the deputy of somebody who has spoken may review")
+	}
+	if p := refusal(t, second2(w.Review(t.Context(), colleague, ws, r.ID, approve()))); p.Kind != airlock.Forbidden {
+		t.Errorf("got %+v", p)
+	}
+}
+
 // TestNoDeputyOfTheRequester: who makes a request cannot approve it through somebody else.
 func TestNoDeputyOfTheRequester(t *testing.T) {
 	w := newWorld(t, under(airlock.Policy{OneRejectionEnds: true, Slots: []airlock.Slot{roleSlot("owner", 1, airlock.RoleOwner)}}))
