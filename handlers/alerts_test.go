@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -11,6 +12,22 @@ import (
 	"airlock/handlers/internal/airlock"
 	"airlock/statemachine"
 )
+
+// TestTheDigestAlertHears what the journal writes when content is not what it must be.
+func TestTheDigestAlertHears(t *testing.T) {
+	templates, err := os.ReadFile("../infra/modules/alerts.bicep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(templates), `tostring(line.event) == "`+eventDigest+`" |`) {
+		t.Errorf("no alert looks for the event %s", eventDigest)
+	}
+	var out strings.Builder
+	newJournal(&out, "info", time.Now).problem(t.Context(), fmt.Errorf("request x: %w", airlock.ErrDigest))
+	if line := out.String(); !strings.Contains(line, `"event":"`+eventDigest+`"`) || !strings.Contains(line, `"level":"error"`) {
+		t.Errorf("the journal writes %s", line)
+	}
+}
 
 // TestTheAuditAlertHearsEveryBreak holds the text that the alert looks for against every way in which a trail can be refused.
 func TestTheAuditAlertHearsEveryBreak(t *testing.T) {
@@ -100,7 +117,7 @@ func TestAlertsCompareWithRealValues(t *testing.T) {
 		field, value := c[1], c[2]
 		switch {
 		case field == "task" && slices.Contains(kinds, value):
-		case field == "event" && value == eventBroken:
+		case field == "event" && (value == eventBroken || value == eventDigest):
 		default:
 			t.Errorf("an alert compares %s with %q, which it never is; tasks are %s", field, value, strings.Join(kinds, ", "))
 		}

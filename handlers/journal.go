@@ -29,8 +29,11 @@ func newJournal(out io.Writer, level string, now func() time.Time) *journal {
 	return &journal{zerolog.New(out).Level(parsed).Hook(stamp)}
 }
 
-// eventBroken names, for the alert that looks for it, what wakes people up: evidence that is not what it must be.
-const eventBroken = "audit_broken"
+// What wakes people up, by the names that the alerts look for.
+const (
+	eventBroken = "audit_broken"    // evidence is not what it must be
+	eventDigest = "digest_mismatch" // content is not what it must be
+)
 
 // eventNoCheckpoint names what people have to look at when it goes on: no checkpoint was made.
 const eventNoCheckpoint = "no_checkpoint"
@@ -40,6 +43,8 @@ func (j *journal) problem(_ context.Context, err error) {
 	switch {
 	case errors.Is(err, airlock.ErrBroken):
 		j.log.Error().Err(err).Str("event", eventBroken).Msg("problem")
+	case errors.Is(err, airlock.ErrDigest):
+		j.log.Error().Err(err).Str("event", eventDigest).Msg("problem")
 	case errors.Is(err, airlock.ErrNoCheckpoint):
 		j.log.Warn().Err(err).Str("event", eventNoCheckpoint).Msg("problem")
 	default:

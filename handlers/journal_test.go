@@ -25,7 +25,9 @@ func written(t *testing.T) map[string]map[string]any {
 	j := newJournal(&out, "info", time.Now)
 	failure := errors.New("x")
 	j.problem(t.Context(), failure)
-	j.problem(t.Context(), fmt.Errorf("evidence: %w", airlock.ErrBroken)) // the same line with one field more
+	for _, alarm := range []error{airlock.ErrBroken, airlock.ErrDigest} { // the same line with one field more
+		j.problem(t.Context(), fmt.Errorf("x: %w", alarm))
+	}
 	j.invocation(customhandler.Report{Err: failure, Logs: []string{"x"}})
 	j.request(t.Context(), api.Entry{Err: failure})
 	for _, what := range airlock.Observations() {

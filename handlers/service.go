@@ -75,10 +75,11 @@ func newService(cfg config.Config, a adapters, signer airlock.Signer, logs *jour
 	timing.LinkLifetime, timing.CopyDeadline, timing.ScanDeadline = cfg.LinkLifetime, cfg.CopyDeadline, cfg.ScanDeadline
 	timing.SweepGrace, timing.RetryLongest, timing.Checkpoint = cfg.SweepGrace, cfg.RetryLongest, cfg.CheckpointEvery
 	timing.SettingsCache, timing.RemindAfter, timing.EscalateAfter = cfg.SettingsCache, cfg.RemindAfter, cfg.EscalateAfter
+	timing.HashTime = min(timing.HashTime, cfg.InvocationTimeout/4)
 	return &airlock.Service{
 		Store: a.store, Zones: a.zones, Queue: a.bus, Announcer: a.bus, TRE: cfg.TREID, Layout: layoutOf(cfg), Page: pageOf(cfg.PageURL),
 		Archive: a.zones.Archive(airlock.Place{Account: cfg.TableAccount, Container: cfg.CheckpointContainer}), Signer: signer,
-		Operators: cfg.OperatorEmails, MaxDrafts: cfg.MaxDrafts,
+		Operators: cfg.OperatorEmails, MaxDrafts: cfg.MaxDrafts, VerifyUpTo: cfg.VerifyUpTo,
 		Retention: airlock.Retention{
 			Released: cfg.RetainReleased, Refused: cfg.RetainRefused, Quarantine: cfg.RetainQuarantine, Records: cfg.RetainRecords,
 		},

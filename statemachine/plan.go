@@ -8,7 +8,8 @@ const (
 	KindOpen     Kind = "open"      // make the container at To
 	KindSeal     Kind = "seal"      // move the files of the manifest from From to To, where nobody can change them
 	KindGates    Kind = "gates"     // wait for the verdict of every required gate
-	KindHash     Kind = "hash"      // compute the SHA-256 of every sealed file at From
+	KindHash     Kind = "hash"      // compute the SHA-256 of every sealed file at From, unless it is known
+	KindVerify   Kind = "verify"    // compute that of what has arrived at From, and compare
 	KindMove     Kind = "move"      // move the sealed files from From to To and compare what arrived
 	KindHandBack Kind = "hand_back" // move whatever is at From to To, for the requester to change
 	KindErase    Kind = "erase"     // delete the container at From
@@ -96,7 +97,7 @@ func Plan(t Transition, round int, owed []Task) (next []Task, nextRound int) {
 			eraseOnce(from)
 		case KindOpen:
 			next = append(next, Task{Kind: o.Kind, To: Spot{o.To, nextRound}})
-		case KindGates, KindHash:
+		case KindGates, KindHash, KindVerify:
 			next = append(next, Task{Kind: o.Kind, From: from})
 		case KindForget:
 			next = append(next, Task{Kind: o.Kind})
@@ -129,6 +130,7 @@ func open(to Zone) Owing       { return Owing{Kind: KindOpen, To: to} }
 func seal(from, to Zone) Owing { return Owing{Kind: KindSeal, From: from, To: to} }
 func runGates() Owing          { return Owing{Kind: KindGates, From: Holding} }
 func hash(zone Zone) Owing     { return Owing{Kind: KindHash, From: zone} }
+func verify(zone Zone) Owing   { return Owing{Kind: KindVerify, From: zone} }
 func move(from, to Zone) Owing { return Owing{Kind: KindMove, From: from, To: to} }
 func handBack(from Zone) Owing { return Owing{Kind: KindHandBack, From: from, To: Intake} }
 func erase(zone Zone) Owing    { return Owing{Kind: KindErase, From: zone} }

@@ -40,7 +40,8 @@ func TestPlan(t *testing.T) {
 		{"unseal hands back and leaves nothing behind", sm.Submitted, sm.EventUnseal, 2, nil, []sm.Task{
 			{Kind: sm.KindHandBack, From: spot(sm.Intake, 2), To: spot(sm.Intake, 3)}, eraseTask(sm.Intake, 2), eraseTask(sm.Holding, 2)}, 3},
 		{"a deletion that is still owed is kept", sm.InReview, sm.EventApprove, 1, []sm.Task{eraseTask(sm.Intake, 1)}, []sm.Task{
-			eraseTask(sm.Intake, 1), {Kind: sm.KindMove, From: spot(sm.Holding, 1), To: spot(sm.Released, 1)}}, 1},
+			eraseTask(sm.Intake, 1), {Kind: sm.KindMove, From: spot(sm.Holding, 1), To: spot(sm.Released, 1)},
+			{Kind: sm.KindHash, From: spot(sm.Holding, 1)}, {Kind: sm.KindVerify, From: spot(sm.Released, 1)}}, 1},
 		{"cancel ends a move at both ends", sm.Draft, sm.EventCancel, 2,
 			[]sm.Task{{Kind: sm.KindHandBack, From: spot(sm.Holding, 1), To: spot(sm.Intake, 2)}, eraseTask(sm.Holding, 1)},
 			[]sm.Task{eraseTask(sm.Holding, 1), eraseTask(sm.Intake, 2)}, 2},
@@ -136,7 +137,7 @@ func run(places map[sm.Spot]bool, owed []sm.Task) {
 		switch task.Kind {
 		case sm.KindErase:
 			delete(places, task.From)
-		case sm.KindGates, sm.KindHash, sm.KindForget:
+		case sm.KindGates, sm.KindHash, sm.KindVerify, sm.KindForget:
 		default:
 			places[task.To] = true
 		}

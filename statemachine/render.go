@@ -39,6 +39,8 @@ func (o Owing) String() string {
 		return "run the gates"
 	case KindHash:
 		return fmt.Sprintf("compute the SHA-256 of each file in %s", o.From)
+	case KindVerify:
+		return fmt.Sprintf("compute it again in %s, and compare", o.From)
 	case KindErase:
 		return fmt.Sprintf("delete %s", o.From)
 	case KindForget:

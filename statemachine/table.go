@@ -72,7 +72,7 @@ var life = []Transition{
 
 	{InReview, EventEndorse, InReview, Reviewer, speaks(QuorumStillOpen), nil},
 	{InReview, EventOppose, InReview, Reviewer, speaks(RejectionWaits), nil},
-	{InReview, EventApprove, ApprovalInProgress, Reviewer, speaks(QuorumCompleted, NobodyRejected), tasks(move(Holding, Released))},
+	{InReview, EventApprove, ApprovalInProgress, Reviewer, speaks(QuorumCompleted, NobodyRejected), tasks(move(Holding, Released), hash(Holding), verify(Released))},
 	{InReview, EventConclude, RejectionInProgress, Reviewer, speaks(QuorumCompleted, SomebodyRejected), tasks(move(Holding, Refused))},
 	{InReview, EventReject, RejectionInProgress, Reviewer, speaks(RejectionEnds), tasks(move(Holding, Refused))},
 	{InReview, EventReturn, Draft, Reviewer, speaks(ExplanationGiven), tasks(handBack(Holding), erase(Holding))},
@@ -88,7 +88,7 @@ var life = []Transition{
 	{Approved, EventRevoke, Revoked, Manager | Admin, guards(DataKept, ExplanationGiven), tasks(move(Released, Refused), erase(Released))},
 
 	{Failed, EventResumeSubmitted, Submitted, Manager | Owner | Admin, guards(FailedInSubmitted), tasks(seal(Intake, Holding), runGates(), hash(Holding))},
-	{Failed, EventResumeApproval, ApprovalInProgress, Manager | Owner | Admin, guards(FailedInApproval), tasks(move(Holding, Released))},
+	{Failed, EventResumeApproval, ApprovalInProgress, Manager | Owner | Admin, guards(FailedInApproval), tasks(move(Holding, Released), hash(Holding), verify(Released))},
 	{Failed, EventResumeRejection, RejectionInProgress, Manager | Owner | Admin, guards(FailedInRejection), tasks(move(Holding, Refused))},
 	{Failed, EventResumeBlocking, BlockingInProgress, Manager | Owner | Admin, guards(FailedInBlocking), tasks(move(Holding, Quarantine))},
 	{Failed, EventCancel, Cancelled, Owner | Admin, guards(NotHeld), tasks(erase(Intake), erase(Holding), erase(Released), erase(Refused), erase(Quarantine))},

@@ -122,6 +122,17 @@ var rules = [
     threshold: 0
   }
   {
+    playbook: 'digest-mismatch'
+    says: 'What has arrived is not what was sealed.'
+    severity: 0
+    enabled: true
+    window: 'PT15M'
+    every: 'PT5M'
+    query: '${lines} | where tostring(line.event) == "digest_mismatch" | summarize found = count()'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
     playbook: 'audit-verification-failure'
     says: 'An audit trail does not verify.'
     severity: 0

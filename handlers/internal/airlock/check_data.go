@@ -24,6 +24,9 @@ func (k *check) sealed() {
 	if k.r.FileCount != len(k.manifest.Files) || k.r.TotalBytes != total || !slices.Equal(k.r.Files, summary(k.manifest.Files)) {
 		k.broken(RuleManifest, "it tells of %d files with %d bytes; the manifest has %d with %d", k.r.FileCount, k.r.TotalBytes, len(k.manifest.Files), total)
 	}
+	if k.trail.cleared && (!k.manifest.Hashed() || k.r.ManifestDigest != k.trail.digest) {
+		k.broken(RuleManifest, "the SHA-256 of a file of round %d is not known, or the request tells of another digest than its trail", k.r.Round)
+	}
 	if at := k.trail; (at.cleared || at.blocked) && at.digest != k.manifest.Digest() {
 		k.broken(RuleManifest, "the manifest of round %d is not the one that the gates decided about", k.r.Round)
 	}
@@ -126,6 +129,9 @@ func (k *check) files(blobs []Blob, zone statemachine.Zone) {
 			if b.ETag != f.SealedETag {
 				k.broken(RuleManifest, "file %d in %s is not as it was sealed", i+1, zone)
 			}
+		}
+		if zone == statemachine.Released && f.ReleasedETag != "" && b.ETag != f.ReleasedETag {
+			k.broken(RuleManifest, "file %d in %s is not the one that was read again", i+1, zone)
 		}
 		if b.Copy != CopySuccess || !isCopyOf(f, origin)(b) {
 			k.broken(RuleManifest, "file %d in %s is not a complete copy of what was sealed (copy %q)", i+1, zone, b.Copy)

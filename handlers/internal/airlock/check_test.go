@@ -185,6 +185,13 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		{name: "the manifest was changed", rule: airlock.RuleManifest, bend: func(b *bent) {
 			b.manifest = func(m *airlock.Manifest) { m.Files[0].SealedETag = "other" }
 		}},
+		{name: "a SHA-256 is missing", rule: airlock.RuleManifest, bend: func(b *bent) {
+			b.manifest = func(m *airlock.Manifest) { m.Files[0].SHA256 = "" }
+		}},
+		{name: "it tells of another digest", rule: airlock.RuleManifest, bend: request(func(r *airlock.Request) { r.ManifestDigest = "other" })},
+		{name: "another blob was read again", rule: airlock.RuleManifest, bend: func(b *bent) {
+			b.manifest = func(m *airlock.Manifest) { m.Files[0].ReleasedETag = "other" }
+		}},
 		{name: "the summary tells of other files", rule: airlock.RuleManifest, bend: request(func(r *airlock.Request) { r.TotalBytes++ })},
 		{name: "work is owed", rule: airlock.RuleOwed, bend: request(func(r *airlock.Request) {
 			r.Owed, r.Due = []sm.Task{{Kind: sm.KindErase, From: sm.Spot{Zone: sm.Holding, Round: 1}}}, r.UpdatedWhen

@@ -93,6 +93,7 @@ func (next Settings) differences(other Settings) []string {
 		{"draftLifetime", next.DraftLifetime == other.DraftLifetime}, {"scanning", next.Scanning == other.Scanning},
 		{"retention", next.Retention == other.Retention}, {"legalHold", next.LegalHold == other.LegalHold},
 		{"includeLocationInNotice", next.IncludeLocation == other.IncludeLocation},
+		{"verifyReleasedUpTo", next.VerifyUpTo == other.VerifyUpTo},
 		{"suffix", next.Suffix == other.Suffix}, {"layout", equalLayout(next.Layout, other.Layout)},
 	} {
 		if !f.same {
@@ -143,6 +144,9 @@ func (next Settings) check(layout Layout, tre string) error {
 	}
 	if next.MaxBytes < 1 {
 		wrong("maxBytes", "It must be at least 1.")
+	}
+	if next.VerifyUpTo < -1 {
+		wrong("verifyReleasedUpTo", "It must be a number of bytes, 0 for what the TRE does, or -1 for files of every size.")
 	}
 	if next.MaxNameLength < 1 || next.MaxNameLength > maxBlobName {
 		wrong("maxNameLength", "It must be from 1 to %d.", maxBlobName)

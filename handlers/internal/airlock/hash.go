@@ -55,21 +55,35 @@ func (l *look) hash(ctx context.Context, t statemachine.Task) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	var open []int
+	var open []source
 	for i, f := range m.Files {
 		if f.SHA256 == "" {
-			open = append(open, i)
+			open = append(open, source{i, Part{Place: place, Name: f.Name, ETag: f.SealedETag}})
 		}
 	}
-	if l.unsaved() && cost(m, open) > l.s.Timing.HashAtOnce {
+	return l.readAll(ctx, open, func(s source, sum string) outcome {
+		m.Files[s.file].SHA256 = sum
+		l.s.compare(ctx, l.before, s.file, m.Files[s.file])
+		return outcome{done: true}
+	})
+}
+
+// source is the blob from which the digest of the file with this number is computed.
+type source struct {
+	file int
+	blob Part // without bytes
+}
+
+// readAll reads every blob, and tells done of each digest. It goes on as long as that says so.
+func (l *look) readAll(ctx context.Context, open []source, done func(source, string) outcome) (outcome, error) {
+	if l.unsaved() && cost(l.manifest, open) > l.s.Timing.HashAtOnce {
 		return outcome{first: true}, nil
 	}
-	for _, i := range open {
-		f := &m.Files[i]
-		sum, err := l.read(ctx, i, Part{Place: place, Name: f.Name, ETag: f.SealedETag})
+	for _, s := range open {
+		sum, err := l.read(ctx, s.file, s.blob)
 		switch {
 		case errors.Is(err, ErrChanged):
-			return failed("%q is no longer as it was sealed. An operator has to look at it.", f.Name), nil
+			return failed("%q is no longer as it was sealed. An operator has to look at it.", s.blob.Name), nil
 		case errors.Is(err, errElsewhere):
 			return outcome{}, nil
 		case err != nil:
@@ -77,17 +91,18 @@ func (l *look) hash(ctx context.Context, t statemachine.Task) (outcome, error) {
 		case sum == "":
 			return outcome{more: true}, nil
 		}
-		f.SHA256 = sum
-		l.s.compare(ctx, l.before, i, *f)
+		if out := done(s, sum); !out.done {
+			return out, nil
+		}
 	}
 	return outcome{done: true}, nil
 }
 
-// cost is how much there is to read for files of the manifest, in bytes.
-func cost(m *Manifest, files []int) int64 {
+// cost is how much there is to read, in bytes.
+func cost(m *Manifest, open []source) int64 {
 	total := int64(0)
-	for _, i := range files {
-		total += max(m.Files[i].Size-m.Files[i].Reading.Offset, readCost)
+	for _, s := range open {
+		total += max(m.Files[s.file].Size-m.Files[s.file].Reading.Offset, readCost)
 	}
 	return total
 }
@@ -180,6 +195,6 @@ func (t *tally) Write(p []byte) (int, error) {
 // compare holds the file's digest against the one that the scanner has computed, where both are known.
 func (s *Service) compare(ctx context.Context, r Request, i int, f File) {
 	if theirs := f.Verdict.SHA256; theirs != "" && f.SHA256 != "" && !strings.EqualFold(theirs, f.SHA256) {
-		s.report(ctx, fmt.Errorf("request %s: the scanner has read other bytes of file %d of round %d: SHA-256 %s, and not %s", r.ID, i+1, r.Round, theirs, f.SHA256))
+		s.report(ctx, fmt.Errorf("request %s: file %d of round %d: %w: the scanner has read other bytes: SHA-256 %s, and not %s", r.ID, i+1, r.Round, ErrDigest, theirs, f.SHA256))
 	}
 }

@@ -24,7 +24,9 @@ type File struct {
 	SubmittedETag string `json:"submittedETag"`        // in the intake, when it was submitted
 	SealedETag    string `json:"sealedETag,omitempty"` // in the holding zone; empty until it is there
 
-	SHA256  string  `json:"sha256,omitempty"` // of the sealed bytes, in lower-case hex; empty until all of them were read
+	SHA256       string `json:"sha256,omitempty"`       // of the sealed bytes, in lower-case hex; empty until all of them were read
+	ReleasedETag string `json:"releasedETag,omitempty"` // in the released zone, of what was read again there and has this SHA-256; empty: nothing
+
 	Reading Reading `json:"reading,omitzero"` // of the digest that is being computed; its zero value: none is
 
 	Verdict Verdict `json:"verdict,omitzero"`

@@ -216,7 +216,7 @@ func (l *look) seal(ctx context.Context, t statemachine.Task) (outcome, error) {
 	for i := range m.Files {
 		f, etag := &m.Files[i], d.arrived[m.Files[i].Name].ETag
 		if d.there(files[i]) && f.SealedETag != etag {
-			f.SealedETag, f.SHA256, f.Reading, f.Verdict = etag, "", Reading{}, Verdict{}
+			f.SealedETag, f.SHA256, f.ReleasedETag, f.Reading, f.Verdict = etag, "", "", Reading{}, Verdict{}
 			l.dirty[i/ManifestPage] = true
 		}
 	}

@@ -186,6 +186,8 @@ func (l *look) task(ctx context.Context, t statemachine.Task) (outcome, error) {
 		return l.gates(ctx, t)
 	case statemachine.KindHash:
 		return l.hash(ctx, t)
+	case statemachine.KindVerify:
+		return l.verify(ctx, t)
 	case statemachine.KindMove:
 		return l.move(ctx, t)
 	case statemachine.KindHandBack:

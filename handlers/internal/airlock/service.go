@@ -27,9 +27,10 @@ type Service struct {
 	Layout  Layout
 	Page    func(workspace, request string) string // where people see a request; may be nil
 
-	Retention Retention // where a workspace has none of its own
-	Operators []string  // addresses of the people who run it; may be empty
-	MaxDrafts int       // that one person may have at a time in one workspace, each with a container; 0: any number
+	VerifyUpTo int64     // bytes up to which a released file is read again and compared, where a workspace says nothing; 0: whatever its size
+	Retention  Retention // where a workspace has none of its own
+	Operators  []string  // addresses of the people who run it; may be empty
+	MaxDrafts  int       // that one person may have at a time in one workspace, each with a container; 0: any number
 
 	Now      func() time.Time
 	NewID    func() string  // request and review ids: UUIDv7, lower case

@@ -34,8 +34,9 @@ type Settings struct {
 	EscalateAfter   time.Duration `json:"escalateAfter"`           // when the owners hear of it too; 0: as the TRE does
 	IncludeLocation bool          `json:"includeLocationInNotice"` // the notice of an approval brings the requester a link to the files
 
-	Retention Retention `json:"retention,omitzero"`
-	LegalHold bool      `json:"legalHold,omitempty"` // nothing of any request is deleted
+	VerifyUpTo int64     `json:"verifyReleasedUpTo,omitempty"` // bytes up to which a released file is read again and compared; below 0: whatever its size; 0: as the TRE does
+	Retention  Retention `json:"retention,omitzero"`
+	LegalHold  bool      `json:"legalHold,omitempty"` // nothing of any request is deleted
 
 	Suffix string            `json:"suffix"` // of the workspace's storage accounts
 	Layout map[string]Locate `json:"layout"` // overrides of the layout, by "direction/zone"

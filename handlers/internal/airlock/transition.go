@@ -31,7 +31,7 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 		after.Comments = 0
 	}
 	if slices.ContainsFunc(t.Owes, func(o statemachine.Owing) bool { return o.Kind == statemachine.KindSeal }) {
-		after.SealedAt = time.Time{}
+		after.SealedAt, after.ManifestDigest = time.Time{}, ""
 	}
 	if after.Round != base.Round {
 		after.ManifestDigest = ""
@@ -179,8 +179,8 @@ func (s *Service) commit(ctx context.Context, c Commit) (Request, error) {
 	}
 	c.After.Stamp = s.NewTrace()
 	if c.Manifest != nil && c.Manifest.Round == c.After.Round {
-		c.After.Files, c.After.ManifestDigest = summary(c.Manifest.Files), ""
-		if c.Manifest.Hashed() {
+		c.After.Files = summary(c.Manifest.Files)
+		if c.After.ManifestDigest == "" && c.Manifest.Hashed() {
 			c.After.ManifestDigest = c.Manifest.Digest()
 		}
 	}

@@ -38,6 +38,7 @@ type world struct {
 	silent    bool                      // no event arrives: there are only sweeps
 	onRead    func()                    // runs when a file is read; nil: nothing
 	readFault error                     // of every reading of a file; nil: it succeeds
+	damage    func(airlock.Copy) bool   // copies whose content is another; nil: none
 	timing    func(*airlock.Timing)     // changes the usual one; nil: nothing
 	copyEnd   airlock.CopyState         // how copies end; empty: with success
 }
@@ -117,7 +118,7 @@ func newWorld(t *testing.T, change ...func(*airlock.Settings)) *world {
 	w.store = &memstore.Store{Fault: w.storeFault}
 	w.zones = memzone.New(memzone.Options{Now: w.clock, Fault: w.zoneFault, CopyEnd: func(airlock.Copy) airlock.CopyState {
 		return cmp.Or(w.copyEnd, airlock.CopySuccess)
-	}})
+	}, Damage: func(c airlock.Copy) bool { return w.damage != nil && w.damage(c) }})
 	w.queue = &queue{w: w, keys: map[string]bool{}}
 	w.told = &announcer{w: w, by: map[string]int{}}
 	w.build()

@@ -44,6 +44,7 @@ type workspaceSettings struct {
 	RetainQuarantine *duration         `json:"retainQuarantine,omitempty" doc:"How long files with malware are kept, as retainReleased." example:"P30D"`
 	RetainRecords    *duration         `json:"retainRecords,omitempty" doc:"How long a request that has ended, and has no files any more, is kept with its audit trail, as retainReleased." example:"P3650D"`
 	LegalHold        *bool             `json:"legalHold,omitempty" doc:"Nothing of any request is deleted: none can be withdrawn, and lifetimes do not count."`
+	VerifyUpTo       *int64            `json:"verifyReleasedUpTo,omitempty" minimum:"-1" doc:"Bytes up to which a released file is read again, and its SHA-256 compared with that of what was sealed, before the request is approved. -1: whatever its size; 0: as the TRE does."`
 	Suffix           *string           `json:"suffix,omitempty" doc:"Of the names of the workspace's storage accounts."`
 	Layout           *map[string]place `json:"layout,omitempty" doc:"Where files are, by direction/zone, where it differs from the layout of the TRE."`
 	Version          int               `json:"version" readOnly:"true"`
@@ -143,6 +144,7 @@ func (w workspaceSettings) into(to *airlock.Settings) (missing []fieldProblem) {
 	take(&missing, "retainQuarantine", w.RetainQuarantine, &to.Retention.Quarantine, duration.value)
 	take(&missing, "retainRecords", w.RetainRecords, &to.Retention.Records, duration.value)
 	take(&missing, "legalHold", w.LegalHold, &to.LegalHold, same)
+	take(&missing, "verifyReleasedUpTo", w.VerifyUpTo, &to.VerifyUpTo, same)
 	take(&missing, "suffix", w.Suffix, &to.Suffix, same)
 	take(&missing, "layout", w.Layout, &to.Layout, func(m map[string]place) map[string]airlock.Locate {
 		layout := map[string]airlock.Locate{}
@@ -197,7 +199,7 @@ func settingsAnswer(v airlock.Settings, err error) (*settingsOutput, error) {
 		NameDenied: &denied, DraftLifetime: &lifetime, Scanning: &v.Scanning,
 		Deputies: &deputies, RemindAfter: &remind, EscalateAfter: &escalate, IncludeLocation: &v.IncludeLocation,
 		RetainReleased: &released, RetainRefused: &refused, RetainQuarantine: &quarantine, RetainRecords: &records, LegalHold: &v.LegalHold,
-		Suffix: &v.Suffix, Layout: &layout, Version: v.Version, ChangedBy: v.ChangedBy,
+		VerifyUpTo: &v.VerifyUpTo, Suffix: &v.Suffix, Layout: &layout, Version: v.Version, ChangedBy: v.ChangedBy,
 	}}
 	if len(v.Policies) > 0 {
 		out.Body.Policies = policiesOf(v.Policies)

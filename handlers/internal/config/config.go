@@ -103,6 +103,10 @@ type Config struct {
 	RetainRefused    time.Duration `env:"AIRLOCK_RETAIN_REFUSED" envDefault:"0"`
 	RetainQuarantine time.Duration `env:"AIRLOCK_RETAIN_QUARANTINE" envDefault:"0"`
 	RetainRecords    time.Duration `env:"AIRLOCK_RETAIN_RECORDS" envDefault:"0"`
+	// VerifyUpTo is the size in bytes up to which a released file is read again, and its SHA-256 compared with that of what was
+	// sealed, before the request is approved; of larger ones storage's own word has to do. A workspace may have its own. 0:
+	// whatever its size.
+	VerifyUpTo int64 `env:"AIRLOCK_VERIFY_UP_TO" envDefault:"0"`
 	// MaxDrafts is how many drafts one person may have at a time in one workspace, each with a container in storage; 0 is any number.
 	MaxDrafts int `env:"AIRLOCK_MAX_DRAFTS" envDefault:"100"`
 	// SettingsCache is how long a change of a workspace's settings may go unnoticed by other instances.
@@ -242,6 +246,7 @@ func (c Config) check() []error {
 	} {
 		require(long == 0 || long >= time.Hour && long <= longestRetention, "%s must be from an hour to 100 years, or 0 for ever", name)
 	}
+	require(c.VerifyUpTo >= 0, "AIRLOCK_VERIFY_UP_TO must be a number of bytes, or 0 for files of every size")
 	require(c.MaxDrafts >= 0, "AIRLOCK_MAX_DRAFTS must be 0 or more")
 	require(c.SettingsCache >= 0 && c.SettingsCache <= 5*time.Minute, "AIRLOCK_SETTINGS_CACHE must be at most 5 minutes")
 	require(c.InvocationTimeout >= 10*time.Second && c.InvocationTimeout <= hostTimeout-time.Minute,

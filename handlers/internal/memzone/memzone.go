@@ -11,6 +11,7 @@
 package memzone
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -59,6 +60,10 @@ type Options struct {
 
 	// CopyEnd says how a copy ends. Nil: with success.
 	CopyEnd func(c airlock.Copy) airlock.CopyState
+
+	// Damage says whether a copy that succeeds has another content than its source, of the same size, and nothing tells. Nil:
+	// none has.
+	Damage func(c airlock.Copy) bool
 
 	// Fault is asked at every call. With before, nothing is done and before is the answer; with after, the call does its
 	// work and after is the answer all the same. It may call the storage. Nil: no faults.
@@ -273,6 +278,9 @@ func (z *Zones) conclude(t *transfer, end airlock.CopyState) {
 	t.target.ETag, t.target.Copy = z.etag(), end
 	if end == airlock.CopySuccess {
 		t.target.Size, t.target.MD5, t.target.content = source.Size, source.MD5, source.content
+		if z.options.Damage != nil && z.options.Damage(t.Copy) {
+			t.target.content = bytes.Repeat([]byte{'?'}, int(source.Size))
+		}
 	}
 }
 
