@@ -93,6 +93,10 @@ func (b *bench) addBenchmark(r *result, all map[string]*result) {
 	}
 	prefix, n, scaled := strings.Cut(r.name, "=")
 	ten := all[prefix+"=10"]
+	if n == "airlock" { // beside a program that does the same
+		b.table.add(codeMark+r.name, "µs", micros(r.times), micros(all[prefix+"=sha256sum"].times), limit{ratio: 1.2}, note)
+		return
+	}
 	if !scaled || ten == nil || n == "10" {
 		b.table.add(codeMark+r.name, "µs", micros(r.times), nil, limit{}, note)
 		return
