@@ -53,7 +53,7 @@ func TestAnApprovedRequestCostsWhatItMust(t *testing.T) {
 		"approve": {
 			Storage: map[string]int{
 				"QueryEntity": 4, "QueryEntities": 2, "EntityGroupTransaction": 3,
-				"CreateContainer": 1, "ListBlobs": 2, "CopyBlob": 1, "DeleteContainer": 1,
+				"CreateContainer": 1, "ListBlobs": 2, "CopyBlob": 1, "GetBlob": 1, "DeleteContainer": 1,
 			},
 			Messages:    map[string]int{localazure.NoticeTopic: 2, localazure.StatusQueue: 1},
 			Events:      map[string]int{"BlobCreated": 1},

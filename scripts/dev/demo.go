@@ -129,8 +129,10 @@ func reviewable(ctx context.Context, p *player, direction, title string, files .
 	if err = p.submit(ctx, "ada", id); err != nil {
 		return "", nil, err
 	}
-	_, err = p.await(ctx, id, "in_review")
-	return id, sums, err
+	if _, err = p.await(ctx, id, "in_review"); err != nil {
+		return "", nil, err
+	}
+	return id, sums, p.decidable(ctx, id, sums)
 }
 
 // approvedAndReceived lets a manager approve and the requester download.
