@@ -136,6 +136,33 @@ func TestInvocationsReadLittle(t *testing.T) {
 	w.want(w.read(r.ID), sm.InReview)
 }
 
+// TestInvocationsReadForAShortTime: slow storage ends an invocation as well as much data does.
+func TestInvocationsReadForAShortTime(t *testing.T) {
+	w := newWorld(t, manyFiles)
+	w.timing = func(t *airlock.Timing) { t.HashAtOnce = 0 }
+	w.build()
+	r := w.create(researcher, airlock.Import)
+	for i := range 7 {
+		w.upload(r, fmt.Sprint(i), "x")
+	}
+	w.settle()
+	w.onRead = func() { w.now = w.now.Add(w.Timing.HashTime/2 - 1) }
+	if _, err := w.Submit(t.Context(), researcher, ws, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.zones.ResetCounts()
+	var reads []int
+	for w.deliver() {
+		if n := w.zones.Count(memzone.OpRead); n > 0 {
+			reads = append(reads, n)
+		}
+		w.zones.ResetCounts()
+	}
+	if !slices.Equal(reads, []int{3, 3, 1}) {
+		t.Errorf("the invocations read %v files, want 3, 3 and 1", reads)
+	}
+}
+
 // TestTheScanDoesNotWaitForTheHash, nor the hash for the scan.
 func TestTheScanDoesNotWaitForTheHash(t *testing.T) {
 	w := pieces(t)
