@@ -143,6 +143,18 @@ var rules = [
     operator: 'GreaterThan'
     threshold: 0
   }
+  {
+    playbook: 'no-checkpoint'
+    says: 'The heads of the audit trails could not be signed and stored, again and again.'
+    severity: 2
+    enabled: codeDeployed
+    window: 'PT2H'
+    every: 'PT15M'
+    // One failure is made good by the next sweep.
+    query: '${lines} | where tostring(line.event) == "no_checkpoint" | summarize found = count()'
+    operator: 'GreaterThan'
+    threshold: 5
+  }
 ]
 
 resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in rules: {
