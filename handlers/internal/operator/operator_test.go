@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ type world struct {
 	now    time.Time
 	store  *memstore.Store
 	zones  *memzone.Zones
+	mu     sync.Mutex // of nudges and ids: a sweep has several workers
 	nudges []airlock.Nudge
 	busy   error // that the queue fails with
 	down   bool  // the store does not answer
@@ -34,6 +36,8 @@ type world struct {
 }
 
 func (w *world) Nudge(_ context.Context, n airlock.Nudge, _ time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.nudges = append(w.nudges, n)
 	return w.busy
 }
@@ -41,6 +45,8 @@ func (w *world) Ping(context.Context) error                     { return nil }
 func (w *world) Announce(context.Context, airlock.Notice) error { return nil }
 
 func (w *world) id() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.ids++
 	return fmt.Sprintf("00000000-0000-7000-8000-%012d", w.ids)
 }
