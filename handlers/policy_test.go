@@ -204,3 +204,50 @@ func compareGolden(t *testing.T, name, got string) {
 		t.Errorf("%s differs (run with -update when that is right):\n%s", path, got)
 	}
 }
+
+// claimed is what somebody is answered of a claim.
+type claimed struct {
+	Request struct {
+		By    *struct{ ID string } `json:"claimedBy"`
+		Until *float64             `json:"claimedUntil"`
+	} `json:"airlockRequest"`
+}
+
+// TestAClaimThroughTheAPI: one reviewer claims a blind request and hands it over; the others see it, and the requester does not.
+func TestAClaimThroughTheAPI(t *testing.T) {
+	b, names := newBench(t)
+	b.put(map[string]string{"table.csv": "n=3"})
+	b.hand()
+	sees := func(who string) string {
+		t.Helper()
+		var at claimed
+		b.ask(who, http.MethodGet, "", "", 200, &at)
+		if at.Request.By == nil || at.Request.Until == nil {
+			return ""
+		}
+		return names[at.Request.By.ID]
+	}
+	denied := func(who, path, body, rule string) {
+		t.Helper()
+		var p struct{ Code string }
+		if b.ask(who, http.MethodPost, path, body, 409, &p); p.Code != rule {
+			t.Errorf("%s is refused %s by %s, want %s", who, path, p.Code, rule)
+		}
+	}
+	b.ask("mia", http.MethodPost, "/claim", "", 200, nil)
+	denied("max", "/claim", "", "not_claimed")
+	denied("max", "/unclaim", "", "claimed_by_you")
+	denied("mia", "/hand-over", `{"person":"`+requesterID+`"}`, "can_review")
+	b.ask("mia", http.MethodPost, "/hand-over", `{}`, 422, nil)
+	if got := []string{sees("ada"), sees("mia"), sees("max"), sees("olga"), sees("tara")}; !slices.Equal(got, []string{"", "mia", "mia", "mia", "mia"}) {
+		t.Errorf("claimed: %q", got)
+	}
+	b.ask("mia", http.MethodPost, "/hand-over", `{"person":"`+otherID+`"}`, 200, nil)
+	if got := sees("olga"); got != "max" {
+		t.Errorf("handed over to %q", got)
+	}
+	b.ask("max", http.MethodPost, "/unclaim", "", 200, nil)
+	if got := sees("olga"); got != "" {
+		t.Errorf("given back, and claimed by %q", got)
+	}
+}

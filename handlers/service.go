@@ -75,6 +75,7 @@ func newService(cfg config.Config, a adapters, signer airlock.Signer, logs *jour
 	timing.LinkLifetime, timing.CopyDeadline, timing.ScanDeadline = cfg.LinkLifetime, cfg.CopyDeadline, cfg.ScanDeadline
 	timing.SweepGrace, timing.RetryLongest, timing.Checkpoint = cfg.SweepGrace, cfg.RetryLongest, cfg.CheckpointEvery
 	timing.SettingsCache, timing.RemindAfter, timing.EscalateAfter = cfg.SettingsCache, cfg.RemindAfter, cfg.EscalateAfter
+	timing.ClaimLifetime = cfg.ClaimLifetime
 	timing.HashTime = min(timing.HashTime, cfg.InvocationTimeout/4)
 	return &airlock.Service{
 		Store: a.store, Zones: a.zones, Queue: a.bus, Announcer: a.bus, TRE: cfg.TREID, Layout: layoutOf(cfg), Page: pageOf(cfg.PageURL),

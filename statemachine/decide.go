@@ -27,12 +27,14 @@ type Facts struct {
 	SpokenThisRound  bool   // the actor has already given a review
 	Rejected         bool   // somebody has rejected
 	SlotsOpen        int    // how many reviews are still needed
+	Claim            Claim  // whose claim holds at this moment
 	SlotProblem      string // why the actor can fill none of the open slots, as a sentence; empty: they can
 
 	// What the actor brings.
 	TooManyDrafts bool   // the actor has as many as one person may have
 	FileProblem   string // why the files cannot be submitted, as a sentence; empty: they can
 	Explanation   bool   // a reason or an explanation was given
+	HeirUnfit     bool   // whoever a claim is to be handed to could not claim it
 	OtherRound    bool   // a review that names another round than the present
 	DigestProblem string // why a review is not about the files that are sealed, as a sentence; empty: it is
 
@@ -45,6 +47,16 @@ type Facts struct {
 	GateBlocked bool
 	Hashed      bool // the SHA-256 of every sealed file is known
 }
+
+// Claim says whose claim on a request holds.
+type Claim uint8
+
+// The claims, as the actor sees them.
+const (
+	ClaimNone Claim = iota
+	ClaimOwn
+	ClaimOther
+)
 
 // RefusalKind says what sort of no it is.
 type RefusalKind string
@@ -137,10 +149,10 @@ func reached(f Facts, e Event, r *Refusal) int {
 }
 
 // AllowedActions is what the actor can do now, given that they bring what it takes (acceptable files, an explanation, a
-// review of what is there).
+// review of what is there, somebody who can review).
 // It never returns nil: an empty list is an answer.
 func AllowedActions(f Facts) []Action {
-	f.FileProblem, f.Explanation, f.OtherRound, f.DigestProblem = "", true, false, ""
+	f.FileProblem, f.Explanation, f.OtherRound, f.DigestProblem, f.HeirUnfit = "", true, false, "", false
 	allowed := make([]Action, 0, len(actionOrder))
 	for _, action := range actionOrder {
 		for _, ask := range asks {
@@ -160,6 +172,12 @@ func AllowedActions(f Facts) []Action {
 // they are still given, only those are who have spoken themselves.
 func ShowsReviews(f Facts) bool {
 	return !f.Blind || f.SpokenThisRound || !Has(f.Status, EventApprove)
+}
+
+// ShowsClaim reports whether the actor is shown who has claimed the request: those are who review it or look after it. Its
+// requester is not, whatever else they are.
+func ShowsClaim(f Facts) bool {
+	return !f.IsRequester && f.Parties&(Reviewer|Manager|Owner|Admin) != 0
 }
 
 // LinkRights says what a link to the request's data allows the actor, or why there is none for them.

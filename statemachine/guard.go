@@ -38,6 +38,9 @@ const (
 	DataKept          Guard = "data_kept"
 	DataPurged        Guard = "data_purged"
 	Outlived          Guard = "outlived"
+	NotClaimed        Guard = "not_claimed"
+	ClaimedByYou      Guard = "claimed_by_you"
+	CanReview         Guard = "can_review"
 )
 
 // refuse returns the sentence with which the guard refuses the facts, or nothing where it holds. A guard without a
@@ -127,6 +130,12 @@ var guardRules = map[Guard]guardRule{
 		"The files are still kept."},
 	Outlived: {func(f Facts) bool { return f.Outlived },
 		"It has to be kept for longer."},
+	NotClaimed: {func(f Facts) bool { return f.Claim != ClaimOther },
+		"Somebody else has claimed it. You can review it all the same, or claim it when their claim has ended."},
+	ClaimedByYou: {func(f Facts) bool { return f.Claim == ClaimOwn },
+		"You have not claimed it, or your claim has ended."},
+	CanReview: {func(f Facts) bool { return !f.HeirUnfit },
+		"They could not claim it: name somebody who can fill an open slot of the review policy, has not spoken in this round and did not make the request. Groups that they are in are not known here."},
 }
 
 const failedElsewhere = "The request failed in another status."

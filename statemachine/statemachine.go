@@ -70,18 +70,22 @@ type Action string
 
 // The actions.
 const (
-	ActionCreate Action = "create"
-	ActionReview Action = "review"
-	ActionCancel Action = "cancel"
-	ActionSubmit Action = "submit"
-	ActionRevoke Action = "revoke"
-	ActionRetry  Action = "retry"
-	ActionHold   Action = "hold"
-	ActionLift   Action = "lift"
+	ActionCreate   Action = "create"
+	ActionReview   Action = "review"
+	ActionCancel   Action = "cancel"
+	ActionSubmit   Action = "submit"
+	ActionRevoke   Action = "revoke"
+	ActionRetry    Action = "retry"
+	ActionHold     Action = "hold"
+	ActionLift     Action = "lift"
+	ActionClaim    Action = "claim"
+	ActionUnclaim  Action = "unclaim"
+	ActionHandOver Action = "hand_over"
 )
 
 // actionOrder is the order in which clients expect allowed actions; create is not an action on a request.
-var actionOrder = []Action{ActionReview, ActionCancel, ActionSubmit, ActionRevoke, ActionRetry, ActionHold, ActionLift}
+var actionOrder = []Action{ActionReview, ActionCancel, ActionSubmit, ActionRevoke, ActionRetry, ActionHold, ActionLift,
+	ActionClaim, ActionUnclaim, ActionHandOver}
 
 // Decision is what one reviewer says.
 type Decision string

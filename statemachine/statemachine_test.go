@@ -42,7 +42,7 @@ func allFacts(visit func(sm.Facts)) {
 						}
 						visit(sm.Facts{
 							Status: status, FailedIn: failed, Parties: parties, IsRequester: bit(1), DirectionEnabled: bit(2),
-							SelfReview: bit(3), Moving: bit(4), SpokenThisRound: bit(5),
+							SelfReview: bit(3), Moving: bit(4), Claim: round.Claim, HeirUnfit: bit(0), SpokenThisRound: bit(5),
 							SlotsOpen: round.SlotsOpen, SlotProblem: round.SlotProblem, Rejected: round.Rejected, OneRejectionEnds: round.OneRejectionEnds,
 							FileProblem: problem, Explanation: bit(6), Idle: bit(7), Outlived: bit(7), TooManyDrafts: bit(7), Purged: bit(9), OnHold: bit(10),
 							Held: bit(10), Sealed: bit(8), Arrived: bit(8),
@@ -67,7 +67,7 @@ func roundsIn(status sm.Status) []sm.Facts {
 	for open := range 3 {
 		for _, problem := range []string{"", "There is no slot for you."} {
 			rounds = append(rounds, sm.Facts{SlotsOpen: open, SlotProblem: problem, OneRejectionEnds: true},
-				sm.Facts{SlotsOpen: open, SlotProblem: problem}, sm.Facts{SlotsOpen: open, SlotProblem: problem, Rejected: true})
+				sm.Facts{SlotsOpen: open, SlotProblem: problem, Claim: sm.ClaimOwn}, sm.Facts{SlotsOpen: open, SlotProblem: problem, Rejected: true, Claim: sm.ClaimOther})
 		}
 	}
 	return rounds
@@ -260,7 +260,8 @@ func TestSystemAndPeopleNeverFireEachOthersEvents(t *testing.T) {
 
 // TestOfferedIsAccepted: an action is offered if and only if some input makes the server accept it.
 func TestOfferedIsAccepted(t *testing.T) {
-	actions := []sm.Action{sm.ActionReview, sm.ActionCancel, sm.ActionSubmit, sm.ActionRevoke, sm.ActionRetry, sm.ActionHold, sm.ActionLift}
+	actions := []sm.Action{sm.ActionReview, sm.ActionCancel, sm.ActionSubmit, sm.ActionRevoke, sm.ActionRetry, sm.ActionHold, sm.ActionLift,
+		sm.ActionClaim, sm.ActionUnclaim, sm.ActionHandOver}
 	decisions := []sm.Decision{"", sm.DecisionApproved, sm.DecisionRejected, sm.DecisionChangesRequested}
 	offered := map[sm.Action]int{}
 	allFacts(func(f sm.Facts) {
@@ -276,7 +277,7 @@ func TestOfferedIsAccepted(t *testing.T) {
 				}
 				for _, explained := range []bool{false, true} {
 					with := f
-					with.FileProblem, with.Explanation = "", explained
+					with.FileProblem, with.Explanation, with.HeirUnfit = "", explained, false
 					got, _ := sm.Choose(with, a, d)
 					accepted = accepted || got != nil
 				}

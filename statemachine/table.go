@@ -51,11 +51,14 @@ const (
 	EventLift            Event = "lift"   // and taken off again
 	EventPurge           Event = "purge"  // its data is deleted at the end of its lifetime
 	EventForget          Event = "forget" // and so are its records
+	EventClaim           Event = "claim"  // a reviewer says that they look at it
+	EventUnclaim         Event = "unclaim"
+	EventHandOver        Event = "hand_over" // the claim goes to another reviewer
 )
 
 // transitions is the whole law: one row per (status, event), in the order in which a reader meets them.
 // Whatever has no row does not happen.
-var transitions = slices.Concat(life, end, holds(Draft, InReview, Approved, Rejected, BlockedByScan, Cancelled, Failed, Revoked))
+var transitions = slices.Concat(life, claims, end, holds(Draft, InReview, Approved, Rejected, BlockedByScan, Cancelled, Failed, Revoked))
 
 // life is how a request comes to its end.
 var life = []Transition{
@@ -97,6 +100,14 @@ var life = []Transition{
 // speaks are the conditions on every review, and more.
 func speaks(more ...Guard) []Guard {
 	return append(guards(NotTheRequester, FirstInRound, ThisRound, TheseFiles, SlotOpen), more...)
+}
+
+// claims are the rows with which reviewers tell each other who looks at it. A claim is advice and no lock: no review looks
+// at it. It ends by itself, so that nobody but its holder has to be able to take it away.
+var claims = []Transition{
+	{InReview, EventClaim, InReview, Reviewer, guards(NotTheRequester, FirstInRound, SlotOpen, NotClaimed), nil},
+	{InReview, EventUnclaim, InReview, Reviewer, guards(ClaimedByYou), nil},
+	{InReview, EventHandOver, InReview, Reviewer, guards(ClaimedByYou, CanReview), nil},
 }
 
 // end is what becomes of a request that has come to its end: its data is deleted when nobody needs it any more, and then
@@ -144,6 +155,9 @@ var asks = []Ask{
 	{EventResumeBlocking, ActionRetry, ""},
 	{EventHold, ActionHold, ""},
 	{EventLift, ActionLift, ""},
+	{EventClaim, ActionClaim, ""},
+	{EventUnclaim, ActionUnclaim, ""},
+	{EventHandOver, ActionHandOver, ""},
 }
 
 // statuses holds what is true of a request because of its status alone.

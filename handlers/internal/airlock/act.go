@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"airlock/statemachine"
 )
@@ -86,6 +87,7 @@ type action struct {
 	action    statemachine.Action
 	review    NewReview // where the action is one
 	text      string
+	heir      string // object id of whom a claim is to be handed to
 	// prepare adds what the person brings, once the rules have nothing against it otherwise: it returns why the files
 	// cannot be submitted, and what to store with the change.
 	prepare func(ctx context.Context, r Request, settings Settings) (problem string, extra Commit, err error)
@@ -190,6 +192,8 @@ func (s *Service) late(ctx context.Context, actor Actor, said Review, r Request)
 func (s *Service) decide(ctx context.Context, a action, r Request, actor Actor, settings Settings) (Commit, error) {
 	f := facts(r, settings, actor)
 	f.Explanation = strings.TrimSpace(a.text) != ""
+	heir := settings.reviewer(a.heir, actor.At)
+	f.HeirUnfit = a.heir != "" && !r.claimableBy(heir, settings)
 	slots, stead := a.review.bring(&f, r, settings, actor)
 	t, refusal := statemachine.Choose(f, a.action, a.review.Decision)
 	base, extra := r, Commit{}
@@ -204,6 +208,14 @@ func (s *Service) decide(ctx context.Context, a action, r Request, actor Actor, 
 	}
 	if refusal != nil {
 		return Commit{}, refused(refusal)
+	}
+	switch t.Event {
+	case statemachine.EventClaim:
+		base.claim(actor.Person, s.Now().Add(s.Timing.ClaimLifetime))
+	case statemachine.EventUnclaim:
+		base.claim(Person{}, time.Time{})
+	case statemachine.EventHandOver:
+		base.claim(heir.Person, s.Now().Add(s.Timing.ClaimLifetime))
 	}
 	digest := extra.digest()
 	said, ok := s.review(r, *t, actor, a.text)

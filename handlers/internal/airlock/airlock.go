@@ -52,10 +52,11 @@ type Person struct {
 // where the request came from.
 type Actor struct {
 	Person
-	Groups        []string // object ids of the groups that they are known to be in
-	SteadOf       []string // object ids of the owners whose deputy they are now
-	SourceAddress string   // IP address, for the audit record; may be empty
-	CorrelationID string   // ties the audit record to the logs; may be empty
+	Groups        []string  // object ids of the groups that they are known to be in
+	At            time.Time // the moment at which they ask
+	SteadOf       []string  // object ids of the owners whose deputy they are now
+	SourceAddress string    // IP address, for the audit record; may be empty
+	CorrelationID string    // ties the audit record to the logs; may be empty
 }
 
 // partyOf maps roles to the parties of the state machine.
@@ -103,14 +104,16 @@ type Request struct {
 	Round   int `json:"round"`   // counts submissions' containers, from 1
 	Attempt int `json:"attempt"` // counts retries after a failure, from 0
 
-	Files      []FileSummary `json:"files,omitempty"` // the first SummaryFiles of the manifest
-	FileCount  int           `json:"fileCount,omitempty"`
-	TotalBytes int64         `json:"totalBytes,omitempty"`
-	Scanning   bool          `json:"scanning"` // the malware scan is a gate of this round; fixed at submit
-	SealedAt   time.Time     `json:"sealedAt,omitzero"`
-	Policy     Policy        `json:"policy,omitzero"` // of the reviews of this round; fixed at submit
-	Reviews    []Review      `json:"reviews,omitempty"`
-	Comments   int           `json:"comments,omitempty"` // of this round
+	Files        []FileSummary `json:"files,omitempty"` // the first SummaryFiles of the manifest
+	FileCount    int           `json:"fileCount,omitempty"`
+	TotalBytes   int64         `json:"totalBytes,omitempty"`
+	Scanning     bool          `json:"scanning"` // the malware scan is a gate of this round; fixed at submit
+	SealedAt     time.Time     `json:"sealedAt,omitzero"`
+	Policy       Policy        `json:"policy,omitzero"` // of the reviews of this round; fixed at submit
+	Reviews      []Review      `json:"reviews,omitempty"`
+	ClaimedBy    Person        `json:"claimedBy,omitzero"`    // the reviewer who looks at it; nobody: no ID
+	ClaimedUntil time.Time     `json:"claimedUntil,omitzero"` // not at this moment any more
+	Comments     int           `json:"comments,omitempty"`    // of this round
 
 	// ManifestDigest is that of the round's manifest, once the SHA-256 of every sealed file is known: what people decide about.
 	ManifestDigest string `json:"manifestDigest,omitempty"`

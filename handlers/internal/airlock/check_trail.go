@@ -18,6 +18,7 @@ type told struct {
 	steps    int       // transitions
 	notices  []string  // every notice that was due
 	onHold   bool
+	claimed  string    // object id of who has claimed it
 	purged   time.Time // zero: the data is kept
 	taken    bool      // from another system, which decided about it
 
@@ -150,6 +151,12 @@ func (k *check) step(rec Record, t statemachine.Transition) {
 		}
 	case statemachine.EventHold, statemachine.EventLift:
 		at.onHold = t.Event == statemachine.EventHold
+	case statemachine.EventClaim:
+		at.claimed = rec.Who
+	case statemachine.EventUnclaim:
+		at.claimed = ""
+	case statemachine.EventHandOver:
+		at.claimed = rec.Subject
 	case statemachine.EventPurge:
 		at.purged = rec.When
 	case statemachine.EventMoved:
@@ -158,6 +165,7 @@ func (k *check) step(rec Record, t statemachine.Transition) {
 		}
 	}
 	if !t.Keeps() {
+		at.claimed = ""
 		if t.From == statemachine.Failed {
 			at.attempt++
 		}
@@ -182,6 +190,9 @@ func (k *check) end() {
 	}
 	if at.onHold != r.OnHold || !at.purged.Equal(r.PurgedWhen) {
 		k.broken(RuleReplay, "the trail tells of a hold: %v, and of data deleted at %s; stored is %v and %s", at.onHold, at.purged, r.OnHold, r.PurgedWhen)
+	}
+	if claimed := at.claimed; r.ClaimedBy.ID != claimed && !(r.ClaimedBy.ID == "" && r.ReviewedBy(claimed)) {
+		k.broken(RuleReplay, "the trail tells of a claim of %q, stored is one of %q", claimed, r.ClaimedBy.ID)
 	}
 	if at.steps != len(r.History)+1 {
 		k.broken(RuleReplay, "the trail tells of %d transitions, the history of %d", at.steps, len(r.History)+1)

@@ -1,6 +1,7 @@
 package airlock_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -68,6 +69,10 @@ func reviews(who airlock.Identity, d sm.Decision, want sm.Status) step {
 	}}
 }
 
+func claims(who airlock.Identity, do func(*airlock.Service, context.Context, airlock.Identity, string, string) (airlock.View, error)) step {
+	return step{name: "claim", want: sm.InReview, do: func(p *play) error { return second2(do(p.Service, p.t.Context(), who, ws, p.id)) }}
+}
+
 func comments(who airlock.Identity, v sm.Visibility, on sm.Status) step {
 	return step{name: "comment", want: on, do: func(p *play) error {
 		return second2(p.Comment(p.t.Context(), who, ws, p.id, airlock.NewComment{Text: "a word", Visibility: v}))
@@ -115,6 +120,11 @@ func scenarios() []scenario {
 		life("returned, changed and approved", creates(airlock.Export), submits(sm.InReview, "a.csv", "b.csv"), returned, submitted, approved),
 		life("talked about", creates(airlock.Export), comments(researcher, sm.Shared, sm.Draft), submitted, comments(manager, sm.Private, sm.InReview),
 			returned, comments(owner, sm.Shared, sm.Draft), submitted, comments(second, sm.Shared, sm.InReview), approved),
+		life("claimed, given back, handed over, and approved", creates(airlock.Import), submitted,
+			claims(second, (*airlock.Service).Claim), claims(second, (*airlock.Service).Unclaim), claims(manager, (*airlock.Service).Claim),
+			step{name: "hand over", want: sm.InReview, do: func(p *play) error {
+				return second2(p.HandOver(p.t.Context(), manager, ws, p.id, manager.ID))
+			}}, approved),
 		life("cancelled as a draft", creates(airlock.Import), cancels(researcher)),
 		life("cancelled in review", creates(airlock.Import), submitted, cancels(owner)),
 		life("cancelled while it is handed back", creates(airlock.Import), submitted, step{

@@ -56,6 +56,7 @@ type Timing struct {
 	CopyDeadline  time.Duration // for all moves of one step together; then the request fails
 	RemindAfter   time.Duration // how long a review may wait before the reviewers are reminded, where the workspace says nothing; 0: for ever
 	EscalateAfter time.Duration // and before the owners hear of it as well
+	ClaimLifetime time.Duration // of a reviewer's claim on a request
 	ScanDeadline  time.Duration // from sealing to the last verdict; then the request fails
 	SweepGrace    time.Duration // how long events have to do the work before the sweep does
 	RetryFirst    time.Duration // pause after the first transient failure of owed work; doubles
@@ -74,7 +75,7 @@ type Timing struct {
 // DefaultTiming is for production.
 func DefaultTiming() Timing {
 	return Timing{
-		LinkLifetime: time.Hour, CopyDeadline: 24 * time.Hour, ScanDeadline: 6 * time.Hour, SweepGrace: 2 * time.Minute,
+		LinkLifetime: time.Hour, ClaimLifetime: 24 * time.Hour, CopyDeadline: 24 * time.Hour, ScanDeadline: 6 * time.Hour, SweepGrace: 2 * time.Minute,
 		RetryFirst: 5 * time.Second, RetryLongest: 15 * time.Minute, SettingsCache: 10 * time.Second,
 		HashTime: 20 * time.Second, HashBytes: 16 << 30, HashAtOnce: 16 << 20,
 		CopyPoll: 30 * time.Second, TaskTime: 2 * time.Minute, Invocation: 15 * time.Minute, Checkpoint: time.Hour, Relook: 7 * 24 * time.Hour, RemindAfter: 2 * 24 * time.Hour, EscalateAfter: 5 * 24 * time.Hour,
@@ -163,7 +164,8 @@ func (s *Service) enter(ctx context.Context, who Identity, workspace string, rol
 
 // actorIn is somebody in a workspace. ok is false when their token is for another one.
 func (s *Service) actorIn(settings Settings, who Identity) (actor Actor, ok bool) {
-	actor = Actor{Person: who.Person, Groups: who.Groups, SteadOf: settings.steadOf(who.ID, s.Now()), SourceAddress: who.SourceAddress, CorrelationID: who.CorrelationID}
+	now := s.Now()
+	actor = Actor{Person: who.Person, Groups: who.Groups, At: now, SteadOf: settings.steadOf(who.ID, now), SourceAddress: who.SourceAddress, CorrelationID: who.CorrelationID}
 	actor.Roles, ok = s.rolesIn(settings, who)
 	return actor, ok
 }
@@ -223,6 +225,7 @@ func facts(r Request, settings Settings, actor Actor) statemachine.Facts {
 		Purged:           !r.PurgedWhen.IsZero(), OnHold: r.OnHold, Held: held(r, settings),
 		Moving: statemachine.Moving(r.Owed), SpokenThisRound: r.ReviewedBy(actor.ID), Rejected: r.said(statemachine.DecisionRejected) > 0,
 	}
+	f.Claim = r.claimSeenBy(actor)
 	policy, spoken := r.policy(settings), r.spoken()
 	if policy.reviewer(r, actor) {
 		f.Parties |= statemachine.Reviewer
@@ -238,6 +241,9 @@ func view(r Request, settings Settings, actor Actor) View {
 	v := View{Request: r, Actions: statemachine.AllowedActions(f), Policy: policy, Seats: policy.seats(r.spoken())}
 	if !statemachine.ShowsReviews(f) {
 		v.blind()
+	}
+	if f.Claim == statemachine.ClaimNone || !statemachine.ShowsClaim(f) {
+		v.Request.claim(Person{}, time.Time{})
 	}
 	return v
 }

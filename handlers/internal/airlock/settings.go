@@ -89,7 +89,7 @@ func (s Settings) RolesOf(ids ...string) []Role {
 // member returns the entry with the object id; an empty one where there is none.
 func (s Settings) member(id string) Member {
 	for _, m := range s.Members {
-		if m.ID == id {
+		if strings.EqualFold(m.ID, id) { // people type them in
 			return m
 		}
 	}

@@ -44,6 +44,9 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	case statemachine.EventForget:
 		after.LedgerFrom = settings.RecordSeq
 	}
+	if !t.Keeps() || after.ReviewedBy(after.ClaimedBy.ID) {
+		after.claim(Person{}, time.Time{})
+	}
 	if before.ID == "" {
 		after.CreatedWhen = now
 	} else {
@@ -55,6 +58,9 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	}
 	if record.Who == "" {
 		record.Who, record.Name = systemActor, ""
+	}
+	if t.Event == statemachine.EventHandOver {
+		record.Subject = after.ClaimedBy.ID
 	}
 	if t.Event == statemachine.EventSubmit || speaks(t) {
 		record.Policy = after.Policy.Version

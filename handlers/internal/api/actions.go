@@ -34,6 +34,15 @@ type reasonInput struct {
 	} `nameHint:"Reason"`
 }
 
+type handOverInput struct {
+	Workspace id `path:"workspace_id" doc:"The workspace."`
+	Request   id `path:"airlock_request_id" doc:"The request."`
+	Body      struct {
+		_      struct{} `additionalProperties:"true"`
+		Person id       `json:"person" doc:"Entra object id of who takes the claim."`
+	} `nameHint:"HandOver"`
+}
+
 // addActions adds what people do with a request.
 func (s *server) addActions() {
 	refusals := []int{http.StatusBadRequest, http.StatusConflict}
@@ -46,6 +55,8 @@ func (s *server) addActions() {
 		{statemachine.ActionSubmit, "Submit a draft", "For the requester and workspace owners. The files as they are now are sealed and checked; links to the draft die.", UseCases.Submit},
 		{statemachine.ActionCancel, "Withdraw a request", "For the requester, workspace owners and TRE admins. The files are deleted.", UseCases.Cancel},
 		{statemachine.ActionRetry, "Let a failed request go on", "For airlock managers, workspace owners and TRE admins. It goes on where it failed.", UseCases.Retry},
+		{statemachine.ActionClaim, "Claim a request", "For whoever can review it. It tells other reviewers, for as long as the TRE lets claims live, that somebody looks at it, and stops them from claiming it and never from reviewing it. It ends when it expires, with unclaim, when its holder has given their review, and with the round. Claiming it again begins anew.", UseCases.Claim},
+		{statemachine.ActionUnclaim, "Give a claim back", "For who has claimed it.", UseCases.Unclaim},
 	} {
 		add(s, operation{
 			id: string(a.action) + "Request", method: http.MethodPost, path: requestPath + "/" + string(a.action), tag: "Actions",
@@ -61,6 +72,13 @@ func (s *server) addActions() {
 			"Give approval or decision. Name the round and the digest of the files that you have looked at, so that the review cannot count for others. " +
 			"409 says with the name of the rule that it does: this_round, these_files, slot_open, first_in_round, not_the_requester.", fails: refusals,
 	}, s.review)
+	add(s, operation{
+		id: "handOverRequest", method: http.MethodPost, path: requestPath + "/hand-over", tag: "Actions", summary: "Hand a claim over",
+		about: "For who has claimed it. The claim begins anew with the named person, who has to be able to claim it: by the list of members or of the policy, since groups of somebody else are not known here.",
+		fails: refusals,
+	}, func(ctx context.Context, who airlock.Identity, in *handOverInput) (*requestOutput, error) {
+		return s.output(s.Service.HandOver(ctx, who, in.Workspace.lower(), in.Request.lower(), in.Body.Person.lower()))
+	})
 	type actWithReason func(u UseCases, ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
 	for _, a := range []struct {
 		action         statemachine.Action

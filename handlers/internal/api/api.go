@@ -23,7 +23,7 @@ import (
 )
 
 // contractVersion is the version of the OpenAPI document: it rises with every change of the contract.
-const contractVersion = "1.11.0"
+const contractVersion = "1.12.0"
 
 // UseCases is what the airlock can do for somebody. Errors that hold an *airlock.Problem are answers; all others are
 // internal.
@@ -39,6 +39,9 @@ type UseCases interface {
 	Review(ctx context.Context, who airlock.Identity, workspace, id string, in airlock.NewReview) (airlock.View, error)
 	Revoke(ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
 	Hold(ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
+	Claim(ctx context.Context, who airlock.Identity, workspace, id string) (airlock.View, error)
+	Unclaim(ctx context.Context, who airlock.Identity, workspace, id string) (airlock.View, error)
+	HandOver(ctx context.Context, who airlock.Identity, workspace, id, person string) (airlock.View, error)
 	Lift(ctx context.Context, who airlock.Identity, workspace, id, reason string) (airlock.View, error)
 	Comment(ctx context.Context, who airlock.Identity, workspace, id string, in airlock.NewComment) (airlock.Comment, error)
 	Comments(ctx context.Context, who airlock.Identity, workspace, id string, limit int, cursor string) (airlock.Comments, error)

@@ -132,6 +132,15 @@ func (f *fake) Lift(_ context.Context, who airlock.Identity, workspace, id, reas
 func (f *fake) Disclosure(_ context.Context, who airlock.Identity, workspace, id string, round int) ([]byte, error) {
 	return called[[]byte](f, "Disclosure", who, workspace, id, round)
 }
+func (f *fake) Claim(_ context.Context, who airlock.Identity, workspace, id string) (airlock.View, error) {
+	return called[airlock.View](f, "Claim", who, workspace, id)
+}
+func (f *fake) Unclaim(_ context.Context, who airlock.Identity, workspace, id string) (airlock.View, error) {
+	return called[airlock.View](f, "Unclaim", who, workspace, id)
+}
+func (f *fake) HandOver(_ context.Context, who airlock.Identity, workspace, id, person string) (airlock.View, error) {
+	return called[airlock.View](f, "HandOver", who, workspace, id, person)
+}
 func (f *fake) WorkspaceAudit(_ context.Context, who airlock.Identity, workspace string) (airlock.Trail, error) {
 	return called[airlock.Trail](f, "WorkspaceAudit", who, workspace)
 }

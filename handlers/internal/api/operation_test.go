@@ -54,6 +54,9 @@ func TestOperations(t *testing.T) {
 		{"action", "POST", one + "/revoke", "manager", `{"reason":"Wrong file"}`, "Revoke", review, 200, "Revoke " + manu + at + " Wrong file"},
 		{"action", "POST", one + "/hold", "admin", `{"reason":"Court order"}`, "Hold", review, 200, "Hold " + ada + at + " Court order"},
 		{"action", "POST", one + "/lift", "admin", `{"reason":"Withdrawn"}`, "Lift", review, 200, "Lift " + ada + at + " Withdrawn"},
+		{"claim", "POST", one + "/claim", "manager", "", "Claim", aClaimedRequest(), 200, "Claim " + manu + at},
+		{"action", "POST", one + "/unclaim", "manager", "", "Unclaim", review, 200, "Unclaim " + manu + at},
+		{"claim", "POST", one + "/hand-over", "manager", `{"person":"` + strings.ToUpper(workspaceID) + `"}`, "HandOver", aClaimedRequest(), 200, "HandOver " + manu + at + " " + workspaceID},
 		{"comment", "POST", one + "/comments", "manager", `{"text":"Cells with n < 10.","visibility":"shared","file":"a b#é.txt"}`, "Comment", aComment(), 201,
 			"Comment " + manu + at + " {Text:Cells with n < 10. Visibility:shared File:a b#é.txt}"},
 		{"comments", "GET", one + "/comments?limit=2&cursor=7", "manager", "", "Comments", someComments(), 200, "Comments " + manu + at + " 2 7"},
@@ -100,6 +103,13 @@ func aScannerTest() airlock.ScannerTest {
 func aLink() airlock.Link {
 	return airlock.Link{URL: "https://stalimextre1.blob.core.windows.net/" + requestID + "?sv=2024&sig=a%2Bb",
 		ExpiresAt: time.Date(2024, 3, 1, 14, 0, 0, 0, time.FixedZone("", 3600)), Rights: statemachine.Read}
+}
+
+// aClaimedRequest is one that a reviewer looks at.
+func aClaimedRequest() airlock.View {
+	v := aView(statemachine.ActionReview, statemachine.ActionClaim, statemachine.ActionUnclaim, statemachine.ActionHandOver)
+	v.Request.ClaimedBy, v.Request.ClaimedUntil = manager, time.Date(2022, 9, 23, 12, 2, 17, 0, time.UTC)
+	return v
 }
 
 // anEndedRequest has a legal hold, which came after its data had been deleted.

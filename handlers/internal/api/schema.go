@@ -110,7 +110,7 @@ type action statemachine.Action
 // Schema lists the actions of the state machine that there are on a request.
 func (action) Schema(huma.Registry) *huma.Schema {
 	return oneOf(statemachine.ActionReview, statemachine.ActionCancel, statemachine.ActionSubmit, statemachine.ActionRevoke, statemachine.ActionRetry,
-		statemachine.ActionHold, statemachine.ActionLift)
+		statemachine.ActionHold, statemachine.ActionLift, statemachine.ActionClaim, statemachine.ActionUnclaim, statemachine.ActionHandOver)
 }
 
 // decision is what a reviewer can say.

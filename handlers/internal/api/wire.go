@@ -30,6 +30,8 @@ type airlockRequest struct {
 	Reviews         []review   `json:"reviews" nullable:"false"`
 	ETag            *string    `json:"_etag" doc:"Changes with every change of the request."`
 	LegalHold       bool       `json:"legalHold,omitempty" doc:"Nothing of the request may be deleted."`
+	ClaimedBy       *user      `json:"claimedBy,omitempty" doc:"The reviewer who has said that they look at it, while the claim holds. Shown to those who review requests or look after them, and never to the requester."`
+	ClaimedUntil    *decimal   `json:"claimedUntil,omitempty" doc:"When the claim ends, in POSIX seconds; there with claimedBy."`
 	DataDeleted     *decimal   `json:"dataDeletedWhen,omitempty" doc:"When the files were deleted at the end of their lifetime, in POSIX seconds; not there while they are kept."`
 	ManifestDigest  string     `json:"manifestDigest,omitempty" pattern:"^[0-9a-f]{64}$" doc:"SHA-256, in hex, of the list of the sealed files, which is what reviewers decide about: for each file, in the order of the bytes of the names, a line of its SHA-256 in hex, its size in bytes and its name, with one space between them and a line feed at the end. Not there until the SHA-256 of every file is known."`
 	ReviewDesktops  desktops   `json:"reviewUserResources" doc:"Always empty: review desktops are made by the TRE, not by the airlock."`
@@ -76,7 +78,7 @@ type review struct {
 // requestWithActions is a request with what the one who asked may do with it now.
 type requestWithActions struct {
 	Request airlockRequest `json:"airlockRequest"`
-	Actions []action       `json:"allowedUserActions" nullable:"false" doc:"Always in this order: review, cancel, submit, revoke, retry, hold, lift."`
+	Actions []action       `json:"allowedUserActions" nullable:"false" doc:"Always in this order: review, cancel, submit, revoke, retry, hold, lift, claim, unclaim, hand_over."`
 	Round   *reviewRound   `json:"reviewRound,omitempty" doc:"How its reviews decide, and who has given them. Not in lists."`
 }
 
@@ -117,6 +119,10 @@ func (s *server) request(r airlock.Request) airlockRequest {
 	if !r.PurgedWhen.IsZero() {
 		when := posix(r.PurgedWhen)
 		w.DataDeleted = &when
+	}
+	if r.ClaimedBy.ID != "" {
+		by, until := s.user(r.ClaimedBy), posix(r.ClaimedUntil)
+		w.ClaimedBy, w.ClaimedUntil = &by, &until
 	}
 	for _, c := range r.History {
 		w.History = append(w.History, change{c.Version - 1, posix(c.When), s.user(c.By), was{status(c.PreviousStatus)}})

@@ -88,6 +88,8 @@ type Config struct {
 
 	// LinkLifetime is how long a link works.
 	LinkLifetime time.Duration `env:"AIRLOCK_LINK_LIFETIME" envDefault:"1h"`
+	// ClaimLifetime is how long a claim tells other reviewers that somebody looks at a request.
+	ClaimLifetime time.Duration `env:"AIRLOCK_CLAIM_LIFETIME" envDefault:"24h"`
 	// CopyDeadline is how long a move may take before the request fails, and can be retried.
 	CopyDeadline time.Duration `env:"AIRLOCK_COPY_DEADLINE" envDefault:"24h"`
 	// ScanDeadline is how long the scanner may stay silent before the request fails, and can be retried.
@@ -231,6 +233,7 @@ func (c Config) check() []error {
 	require(containerPattern.MatchString(c.CheckpointContainer), "AIRLOCK_CHECKPOINT_CONTAINER must be the name of a container")
 	require(c.CheckpointEvery >= time.Minute && c.CheckpointEvery <= 7*24*time.Hour, "AIRLOCK_CHECKPOINT_EVERY must be from a minute to a week")
 	require(c.LinkLifetime >= time.Minute && c.LinkLifetime <= 7*24*time.Hour, "AIRLOCK_LINK_LIFETIME must be from a minute to 7 days (Azure: the longest life of a user delegation key)")
+	require(c.ClaimLifetime >= time.Minute && c.ClaimLifetime <= 30*24*time.Hour, "AIRLOCK_CLAIM_LIFETIME must be from a minute to 30 days")
 	require(c.CopyDeadline >= time.Second && c.ScanDeadline >= time.Second, "AIRLOCK_COPY_DEADLINE and AIRLOCK_SCAN_DEADLINE must be at least a second")
 	require(c.SweepGrace >= time.Second && c.SweepGrace <= time.Hour, "AIRLOCK_SWEEP_GRACE must be from a second to an hour")
 	require(c.RetryLongest >= time.Second && c.RetryLongest <= time.Hour, "AIRLOCK_RETRY_LONGEST must be from a second to an hour")

@@ -65,6 +65,7 @@ func cloneRequest(r airlock.Request) airlock.Request {
 	var all roles
 	all.clone(&r.CreatedBy.Roles)
 	all.clone(&r.UpdatedBy.Roles)
+	all.clone(&r.ClaimedBy.Roles)
 	r.History = slices.Clone(r.History)
 	for i := range r.History {
 		all.clone(&r.History[i].By.Roles)
@@ -128,7 +129,7 @@ func cloneSettings(s airlock.Settings) airlock.Settings {
 // weight is roughly how many bytes of text a request holds: what can make it too large.
 func weight(r airlock.Request) int {
 	person := func(p airlock.Person) int { return len(p.ID) + len(p.Name) + len(p.Email) + len(p.Audience) }
-	n := len(r.Title) + len(r.Justification) + len(r.StatusMessage) + len(r.LastError) + person(r.CreatedBy) + person(r.UpdatedBy)
+	n := len(r.Title) + len(r.Justification) + len(r.StatusMessage) + len(r.LastError) + person(r.CreatedBy) + person(r.UpdatedBy) + person(r.ClaimedBy)
 	for _, c := range r.History {
 		n += 100 + person(c.By)
 	}

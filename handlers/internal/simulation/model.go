@@ -83,7 +83,7 @@ func may(s airlock.Settings, roles []airlock.Role, requester bool, action string
 		return status == "in_review" && manager && (!requester || selfReview)
 	case "return":
 		return status == "in_review" && manager && (!requester || selfReview) && explained
-	case "review":
+	case "review", "claim", "unclaim", "hand_over":
 		return status == "in_review" && manager && (!requester || selfReview)
 	case "revoke":
 		return status == "approved" && !at.purged && (manager || admin) && explained

@@ -103,7 +103,7 @@ func (w *world) act() {
 		who = pick(w, w.people...)
 	}
 	if w.chance(w.mood.wild * 0.5) {
-		action = pick(w, "submit", "approve", "approve", "reject", "return", "revoke", "retry", "link", "note", "share", "read", "files", "audit", "cancel", "hold", "lift")
+		action = pick(w, "submit", "approve", "approve", "reject", "return", "revoke", "retry", "link", "note", "share", "read", "files", "audit", "cancel", "hold", "lift", "claim", "unclaim", "hand_over")
 	}
 	if w.chance(w.mood.wild * 0.1) {
 		workspace = pick(w, north, south)
@@ -145,7 +145,10 @@ func (w *world) sensible(r airlock.Request) (airlock.Identity, string) {
 		if w.chance(0.05) {
 			return requester, "cancel"
 		}
-		return w.somebody("mia", "max", "rob", "una", "sam"), often("approve", "reject", "return", "return", "link", "note", "share", "read")
+		if r.ClaimedBy.ID != "" && w.chance(0.4) {
+			return w.somebody(r.ClaimedBy.ID), pick(w, "unclaim", "hand_over")
+		}
+		return w.somebody("mia", "max", "rob", "una", "sam"), often("approve", "reject", "return", "return", "link", "note", "share", "read", "claim", "claim")
 	case statemachine.Approved:
 		return w.somebody("mia", "tara", r.CreatedBy.ID), pick(w, "revoke", "link", "audit", "read")
 	case statemachine.Failed:
@@ -223,6 +226,12 @@ func (w *world) perform(p *process, a *attempt) error {
 		_, err = p.Hold(ctx, a.who, a.workspace, a.id, reason)
 	case "lift":
 		_, err = p.Lift(ctx, a.who, a.workspace, a.id, reason)
+	case "claim":
+		_, err = p.Claim(ctx, a.who, a.workspace, a.id)
+	case "unclaim":
+		_, err = p.Unclaim(ctx, a.who, a.workspace, a.id)
+	case "hand_over":
+		_, err = p.HandOver(ctx, a.who, a.workspace, a.id, pick(w, "mia", "max", "rob", "una"))
 	case "note":
 		_, err = p.Comment(ctx, a.who, a.workspace, a.id, airlock.NewComment{Text: a.key, Visibility: statemachine.Private})
 	case "share":
