@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,30 @@ func TestApprovalsAndPoliciesAreTwoWaysToSayIt(t *testing.T) {
 		if w := e.do("PUT", settingsAt, body, asAdmin); w.Code != 422 {
 			t.Errorf("%s: %d %s", body, w.Code, w.Body)
 		}
+	}
+}
+
+// TestThePolicyInTheReadmeIsOne puts the example that people start from.
+func TestThePolicyInTheReadmeIsOne(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "### Reviews\n")
+	_, rest, _ := strings.Cut(section, "```json\n")
+	example, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("there is no example")
+	}
+	e := newEdge(t).expect("PutSettings", someSettings(), nil)
+	w := e.do("PUT", settingsAt, `{"reviewPolicies":{"import":`+example+`,"export":`+example+`}}`, asAdmin)
+	want := airlock.Policy{Blind: true, RequireDigest: true, Slots: []airlock.Slot{
+		{Name: "output-checker", Count: 2, Roles: []airlock.Role{airlock.RoleManager}, Independent: true},
+		{Name: "owner", Count: 1, Roles: []airlock.Role{airlock.RoleOwner}},
+	}}
+	plain := func(v any) string { return strings.ReplaceAll(fmt.Sprintf("%+v", v), "[]", "") }
+	if got := plain(e.calls()); w.Code != 200 || strings.Count(got, plain(want)) != 2 {
+		t.Errorf("status %d, called %s\nwant twice %s", w.Code, got, plain(want))
 	}
 }
 
