@@ -17,8 +17,8 @@ var mistakes = map[string][]struct{ name, file, old, new, says string }{
 		{"one is for emulators", "main.bicep", "AIRLOCK_TRE_ID:", "AIRLOCK_STORAGE_DIAL: 'x'\n      AIRLOCK_TRE_ID:", "but Azure's storage is where its names say"},
 	},
 	"the program takes what it is given": {
-		{"no duration", "modules/settings.json", `"24h"`, `"a day"`, "AIRLOCK_COPY_DEADLINE"},
-		{"another default", "modules/settings.json", `"24h"`, `"25h"`, "25h in the deployment and 24h in the program"},
+		{"no duration", "modules/settings.json", `"AIRLOCK_COPY_DEADLINE": "24h"`, `"AIRLOCK_COPY_DEADLINE": "a day"`, "AIRLOCK_COPY_DEADLINE"},
+		{"another default", "modules/settings.json", `"AIRLOCK_COPY_DEADLINE": "24h"`, `"AIRLOCK_COPY_DEADLINE": "25h"`, "25h in the deployment and 24h in the program"},
 		{"the wrong layout", "main.bicep", "layout == 'compact' ? 'true' : 'false'", "'false'", "the layout, the tags"},
 		{"no index tags", "main.bicep", "AIRLOCK_SCAN_TAGS: 'true'", "AIRLOCK_SCAN_TAGS: 'false'", "the layout, the tags"},
 		{"another queue", "main.bicep", "AIRLOCK_STATUS_QUEUE: statusQueue", "AIRLOCK_STATUS_QUEUE: 'status'", "is not deployed"},

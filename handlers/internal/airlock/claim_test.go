@@ -141,6 +141,7 @@ func TestAClaimGoesBackAndOver(t *testing.T) {
 	if r := w.read(id); w.claimant(second, id) != "Rob" || !r.ClaimedUntil.Equal(w.now.Add(w.Timing.ClaimLifetime)) {
 		t.Errorf("handed over: %+v until %s", r.ClaimedBy, r.ClaimedUntil)
 	}
+	w.check(w.read(id))
 	trail, err := w.Audit(t.Context(), admin, ws, id)
 	if err != nil || !slices.ContainsFunc(trail.Records, func(r airlock.Record) bool {
 		return r.What == "hand_over" && r.Who == second.ID && strings.EqualFold(r.Subject, both.ID)
