@@ -109,7 +109,8 @@ type Request struct {
 	TotalBytes   int64         `json:"totalBytes,omitempty"`
 	Scanning     bool          `json:"scanning"` // the malware scan is a gate of this round; fixed at submit
 	SealedAt     time.Time     `json:"sealedAt,omitzero"`
-	Policy       Policy        `json:"policy,omitzero"` // of the reviews of this round; fixed at submit
+	Policy       Policy        `json:"policy,omitzero"`    // of the reviews of this round; fixed at submit
+	Policies     []Policy      `json:"policies,omitempty"` // of the reviews of earlier rounds, where they were others, oldest first
 	Reviews      []Review      `json:"reviews,omitempty"`
 	ClaimedBy    Person        `json:"claimedBy,omitzero"`    // the reviewer who looks at it; nobody: no ID
 	ClaimedUntil time.Time     `json:"claimedUntil,omitzero"` // not at this moment any more

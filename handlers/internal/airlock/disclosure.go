@@ -33,7 +33,8 @@ type Disclosure struct {
 	Submitted time.Time `json:"submitted"`
 	Manifest  Disclosed `json:"manifest"`
 	Gates     []Gate    `json:"gates"`
-	Policy    int       `json:"policyVersion"` // 0: from before policies had versions
+	Version   int       `json:"policyVersion"` // 0: from before policies had versions
+	Policy    *Policy   `json:"policy"`        // null: from before policies were stamped on requests
 	Reviews   []Opinion `json:"reviews"`
 	Decision  Event     `json:"decision"` // approve, reject, return or block
 	Outcome   Event     `json:"outcome"`  // what became of it: moved, cancel, or the decision itself where nothing is moved for it
@@ -80,6 +81,7 @@ type Opinion struct {
 	When        time.Time             `json:"when"`
 	Decision    statemachine.Decision `json:"decision"`
 	Explanation string                `json:"explanation"`
+	Slots       []string              `json:"slots"` // of the policy, that it can fill
 }
 
 // Event is a record of the trail that proves it.
@@ -197,11 +199,12 @@ func (s *Service) disclosure(ctx context.Context, r Request, round int) (Disclos
 		TRE: s.TRE, Workspace: r.WorkspaceID, Request: r.ID, Type: r.Type, Title: r.Title, Justification: r.Justification,
 		Requester: Somebody{r.CreatedBy.ID, r.CreatedBy.Name}, Round: found.decision.Round, Created: r.CreatedWhen.UTC(), Submitted: found.submit.When,
 		Manifest: m.disclosed(), Gates: []Gate{{gateMalware, gateMalwareVersion, m.gate(found.gates)}},
-		Policy: cmp.Or(found.decision.Policy, found.submit.Policy), Reviews: []Opinion{}, Decision: event(found.decision), Outcome: event(found.outcome),
+		Version: cmp.Or(found.decision.Policy, found.submit.Policy), Reviews: []Opinion{}, Decision: event(found.decision), Outcome: event(found.outcome),
 	}
+	d.Policy = r.policyOf(d.Version)
 	for _, v := range r.Reviews {
 		if v.Round == d.Round && v.Decision != statemachine.DecisionRevoked { // which is another decision, after this one
-			d.Reviews = append(d.Reviews, Opinion{Somebody{v.Reviewer.ID, v.Reviewer.Name}, v.When.UTC(), v.Decision, v.Explanation})
+			d.Reviews = append(d.Reviews, Opinion{Somebody{v.Reviewer.ID, v.Reviewer.Name}, v.When.UTC(), v.Decision, v.Explanation, append([]string{}, v.Slots...)})
 		}
 	}
 	return d, nil

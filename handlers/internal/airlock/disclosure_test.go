@@ -96,6 +96,14 @@ func TestTheRecordOfEachDecision(t *testing.T) {
 	if first.Round != 1 || first.Decision.What != "return" || first.Outcome.What != "return" || len(first.Reviews) != 1 || first.Reviews[0].Explanation != "no names" {
 		t.Errorf("%+v", first)
 	}
+	if first.Policy == nil || first.Policy.Version != first.Version || !slices.Equal(first.Reviews[0].Slots, []string{"airlock-manager"}) {
+		t.Errorf("%+v", first)
+	}
+	// Another policy from the next round on; that of this one stays on record.
+	checked := airlock.Policy{OneRejectionEnds: true, Slots: []airlock.Slot{roleSlot("checker", 1, airlock.RoleManager)}}
+	if err := w.change(admin, under(checked)); err != nil {
+		t.Fatal(err)
+	}
 	r = w.read(r.ID)
 	w.upload(r, "b.csv", "two")
 	w.settle()
@@ -119,6 +127,10 @@ func TestTheRecordOfEachDecision(t *testing.T) {
 		d.Decision.Hash != decision.Hash || !d.Decision.When.Equal(decision.When) || d.Outcome.What != "moved" || d.Outcome.Status != "approved" ||
 		d.Manifest.Digest != m.Digest() || len(d.Manifest.Files) != len(m.Files) || d.Manifest.Files[0].SHA256 != m.Files[0].SHA256 ||
 		d.Gates[0].Verdict != "passed" || len(d.Reviews) != 1 || d.Reviews[0].Reviewer.ID != second.ID || d.Tool != "1.2.3" || !d.Submitted.Before(d.Decision.When) {
+		t.Errorf("%+v", d)
+	}
+
+	if d.Policy == nil || d.Policy.Slots[0].Name != "checker" || d.Policy.Version <= first.Version || !slices.Equal(d.Reviews[0].Slots, []string{"checker"}) {
 		t.Errorf("%+v", d)
 	}
 

@@ -63,6 +63,24 @@ func (r Request) policy(settings Settings) Policy {
 	return r.Policy
 }
 
+// stamp puts the request under a policy. The one before is kept for the record of what was decided under it.
+func (r *Request) stamp(p Policy) {
+	if len(r.Policy.Slots) > 0 && r.Policy.Version != p.Version {
+		r.Policies = append(slices.Clip(r.Policies), r.Policy)
+	}
+	r.Policy = p
+}
+
+// policyOf is what the request was under when its policy had the version. nil: from before policies were stamped.
+func (r Request) policyOf(version int) *Policy {
+	for _, p := range append(slices.Clip(r.Policies), r.Policy) {
+		if p.Version == version && len(p.Slots) > 0 {
+			return &p
+		}
+	}
+	return nil
+}
+
 // Reviews is how many reviews a round needs.
 func (p Policy) Reviews() int {
 	n := 0

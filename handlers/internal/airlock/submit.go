@@ -48,7 +48,8 @@ func (s *Service) prepareSubmit(ctx context.Context, r Request, settings Setting
 	}
 	after := r
 	after.Files, after.FileCount, after.TotalBytes = summary(m.Files), len(m.Files), total
-	after.Scanning, after.Policy = settings.Scanning, settings.Policy(r.Type)
+	after.Scanning = settings.Scanning
+	after.stamp(settings.Policy(r.Type))
 	if p, err := tooLong(after, m); p != "" || err != nil {
 		return p, Commit{}, err
 	}

@@ -77,6 +77,10 @@ func cloneRequest(r airlock.Request) airlock.Request {
 	}
 	r.Files, r.Owed, r.Untold, r.Gone = slices.Clone(r.Files), slices.Clone(r.Owed), slices.Clone(r.Untold), slices.Clone(r.Gone)
 	r.Reminded, r.Policy = slices.Clone(r.Reminded), all.policy(r.Policy)
+	r.Policies = slices.Clone(r.Policies)
+	for i, p := range r.Policies {
+		r.Policies[i] = all.policy(p)
+	}
 	r.Signed = slices.Clone(r.Signed)
 	return r
 }
