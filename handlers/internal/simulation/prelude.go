@@ -68,7 +68,7 @@ func (w *world) advance(r airlock.Request, g goal) bool {
 		w.insist(r, "mia", "reject")
 	case r.Status == statemachine.InReview:
 		w.insist(r, "mia", "approve")
-	case r.Status == statemachine.Approved && g.status == statemachine.Revoked:
+	case r.Status == statemachine.Approved && g.status == statemachine.Revoked && r.PurgedWhen.IsZero(): // lifetimes can be shorter than a rest
 		w.insist(r, "tara", "revoke")
 	default:
 		return false
