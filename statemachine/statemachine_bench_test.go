@@ -48,7 +48,7 @@ func BenchmarkPlan(b *testing.B) {
 	owed := []sm.Task{{Kind: sm.KindErase, From: sm.Spot{Zone: sm.Intake, Round: 1}}}
 	b.ReportAllocs()
 	for b.Loop() {
-		if next, _ := sm.Plan(*t, 1, owed); len(next) != 2 {
+		if next, _ := sm.Plan(*t, 1, owed); len(next) != 4 {
 			b.Fatal(next)
 		}
 	}
