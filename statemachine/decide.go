@@ -85,12 +85,21 @@ func Decide(f Facts, e Event) (*Transition, *Refusal) {
 	case RefusedStale:
 		sentence = "the request has moved on"
 	case RefusedForbidden:
-		sentence = "This needs the role: " + row.By.String() + "."
+		sentence = row.needs()
 	case "":
 		t := *row
 		return &t, nil
 	}
 	return nil, &Refusal{Kind: kind, Guard: guard, Sentence: sentence}
+}
+
+// needs says who could have fired it.
+func (t Transition) needs() string {
+	sentence := "This needs the role: " + t.By.String() + "."
+	if t.By&Reviewer != 0 {
+		sentence += " A reviewer is whoever a slot of the workspace's review policy fits; where it says nothing, that is an airlock manager."
+	}
+	return sentence
 }
 
 // weigh finds the row of the event, and why it does not hold; kind is empty where it does. It finds no words but a guard's
@@ -174,11 +183,8 @@ func ShowsReviews(f Facts) bool {
 	return !f.Blind || f.SpokenThisRound || !Has(f.Status, EventApprove)
 }
 
-// ShowsClaim reports whether the actor is shown who has claimed the request: those are who review it or look after it. Its
-// requester is not, whatever else they are.
-func ShowsClaim(f Facts) bool {
-	return !f.IsRequester && f.Parties&(Reviewer|Manager|Owner|Admin) != 0
-}
+// ShowsClaim reports whether the actor is shown who has claimed the request. Its requester is not, whatever else they are.
+func ShowsClaim(f Facts) bool { return !f.IsRequester && f.Parties&claimShownTo != 0 }
 
 // LinkRights says what a link to the request's data allows the actor, or why there is none for them.
 // The answer is empty where a link is given, and also where only the actor's role is missing (rights are then 0).

@@ -4,7 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"testing"
 
 	sm "airlock/statemachine"
@@ -258,45 +258,6 @@ func TestSystemAndPeopleNeverFireEachOthersEvents(t *testing.T) {
 	})
 }
 
-// TestOfferedIsAccepted: an action is offered if and only if some input makes the server accept it.
-func TestOfferedIsAccepted(t *testing.T) {
-	actions := []sm.Action{sm.ActionReview, sm.ActionCancel, sm.ActionSubmit, sm.ActionRevoke, sm.ActionRetry, sm.ActionHold, sm.ActionLift,
-		sm.ActionClaim, sm.ActionUnclaim, sm.ActionHandOver}
-	decisions := []sm.Decision{"", sm.DecisionApproved, sm.DecisionRejected, sm.DecisionChangesRequested}
-	offered := map[sm.Action]int{}
-	allFacts(func(f sm.Facts) {
-		if f.Idle || f.Sealed || f.FileProblem != "" || f.Explanation {
-			return // what only the system's events look at, and what this test sets itself
-		}
-		allowed := sm.AllowedActions(f)
-		for _, a := range actions {
-			accepted := false
-			for _, d := range decisions {
-				if (d != "") != (a == sm.ActionReview) {
-					continue // only a review has a decision
-				}
-				for _, explained := range []bool{false, true} {
-					with := f
-					with.FileProblem, with.Explanation, with.HeirUnfit = "", explained, false
-					got, _ := sm.Choose(with, a, d)
-					accepted = accepted || got != nil
-				}
-			}
-			if accepted != slices.Contains(allowed, a) {
-				t.Fatalf("%s: accepted %v, offered %v, for %+v", a, accepted, allowed, f)
-			}
-			if accepted {
-				offered[a]++
-			}
-		}
-	})
-	for _, a := range actions {
-		if offered[a] == 0 {
-			t.Errorf("%s was never offered", a)
-		}
-	}
-}
-
 func TestChooseFollowsTheQuorumAndTheFailure(t *testing.T) {
 	review := func(open int) sm.Facts {
 		return sm.Facts{Status: sm.InReview, Parties: sm.Reviewer, SlotsOpen: open, OneRejectionEnds: true}
@@ -401,6 +362,19 @@ func TestGolden(t *testing.T) {
 		}
 		if got != string(want) {
 			t.Errorf("%s is not what the table says now; run go test ./statemachine -update and look at the difference", name)
+		}
+	}
+}
+
+// TestARefusalSaysWhatAReviewerIs: reviewer is no role that somebody could ask for by that name.
+func TestARefusalSaysWhatAReviewerIs(t *testing.T) {
+	for _, row := range sm.Transitions() {
+		_, refusal := sm.Decide(sm.Facts{Status: row.From}, row.Event)
+		if refusal == nil || refusal.Kind != sm.RefusedForbidden {
+			t.Fatalf("%s from %q: %+v", row.Event, row.From, refusal)
+		}
+		if says := strings.Contains(refusal.Sentence, "review policy"); says != (row.By&sm.Reviewer != 0) {
+			t.Errorf("%s from %q: %s", row.Event, row.From, refusal.Sentence)
 		}
 	}
 }

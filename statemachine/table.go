@@ -110,6 +110,9 @@ var claims = []Transition{
 	{InReview, EventHandOver, InReview, Reviewer, guards(ClaimedByYou, CanReview), nil},
 }
 
+// claimShownTo is who is shown a claim: those who review requests, or look after them.
+const claimShownTo = Reviewer | Manager | Owner | Admin
+
 // end is what becomes of a request that has come to its end: its data is deleted when nobody needs it any more, and then
 // the request itself. The status tells how it ended, and stays.
 var end = []Transition{
