@@ -163,8 +163,8 @@ func (s *Service) act(ctx context.Context, a action) (View, error) {
 	return View{}, answer(fmt.Errorf("%s %s: %w", a.action, a.id, ErrLost), sentenceNoRequest)
 }
 
-// late writes into the trail what somebody said at the moment at which another review decided the round, and returns the
-// answer for them. Nothing else comes of it.
+// late writes into the trail what somebody said at the moment at which the round ended, and returns the answer for them.
+// Nothing else comes of it.
 func (s *Service) late(ctx context.Context, actor Actor, said Review, r Request) error {
 	for range maxRaces {
 		record := r.chained(Record{
@@ -177,7 +177,7 @@ func (s *Service) late(ctx context.Context, actor Actor, said Review, r Request)
 		_, err := s.commit(ctx, Commit{Before: r, After: after, Record: &record})
 		switch {
 		case err == nil:
-			return problem(Conflict, "too_late", "Another review decided the round at the same moment. Yours is recorded, and does not count.")
+			return problem(Conflict, "too_late", "The round ended at the same moment: somebody else decided it, or the request was withdrawn. Your review is recorded, and does not count.")
 		case !errors.Is(err, ErrLost):
 			return answer(fmt.Errorf("review %s: %w", r.ID, err), sentenceNoRequest)
 		}
