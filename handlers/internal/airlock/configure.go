@@ -27,7 +27,8 @@ func (s *Service) Settings(ctx context.Context, who Identity, workspace string) 
 }
 
 // PutSettings replaces a workspace's settings. TRE admins may change everything; owners only the members, the
-// review policies, deputies of their own, and when reviewers are reminded. next.ETag must be what was read.
+// review policies, deputies of their own, and when reviewers are reminded. next.ETag must be what was read, and empty for a
+// workspace that has none yet.
 func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) (Settings, error) {
 	current, err := s.Store.Settings(ctx, next.WorkspaceID)
 	isNew := errors.Is(err, ErrNotFound)
@@ -50,6 +51,9 @@ func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) 
 	if err := next.check(s.Layout, s.TRE); err != nil {
 		return Settings{}, err
 	}
+	if !isNew && next.ETag == "" {
+		return Settings{}, problem(Conflict, "settings_exist", "This workspace has settings already. Read them, and send the ETag that comes with them as If-Match.")
+	}
 	now := s.Now()
 	next.Version, next.ChangedBy, next.ChangedAt = current.Version+1, who.ID, now
 	next.RecordSeq, next.RecordHash = current.RecordSeq, current.RecordHash
@@ -59,6 +63,9 @@ func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) 
 	})
 	next.RecordSeq, next.RecordHash = record.Seq, record.Hash
 	stored, err := s.Store.PutSettings(ctx, next, record)
+	if errors.Is(err, ErrLost) {
+		return Settings{}, &Problem{Conflict, "lost_race", "Somebody else has changed the settings since you read them. Read them again, and make your change to those.", err}
+	}
 	if err != nil {
 		return Settings{}, answer(fmt.Errorf("settings of %s: %w", next.WorkspaceID, err), sentenceNoSettings)
 	}
