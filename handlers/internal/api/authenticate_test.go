@@ -106,6 +106,9 @@ func TestMembersWithBadInput(t *testing.T) {
 		{"PUT", settingsAt, `{"members":[{"id":"x","roles":["TREAdmin"]}]}`, 422, "invalid", "members[0].roles[0]"},
 		{"PUT", settingsAt, `{"draftLifetime":"P1M"}`, 422, "invalid", "draftLifetime"},
 		{"PUT", settingsAt, `{"draftLifetime":30}`, 422, "invalid", "draftLifetime"},
+		{"PUT", settingsAt, `{"maxFiles":99999999999999999999}`, 422, "invalid", "body"},
+		{"PUT", settingsAt, `{"maxBytes":1e400}`, 422, "malformed", "body"},
+		{"POST", one + "/review", `{"decision":"approved","round":1e30}`, 422, "invalid", "body"},
 		{"PUT", settingsAt, `{"description":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "too_large", ""},
 	} {
 		e := newEdge(t)
@@ -114,7 +117,7 @@ func TestMembersWithBadInput(t *testing.T) {
 		if len(p.Errors) > 0 {
 			field = p.Errors[0].Field
 		}
-		if p.Status != request.status || p.Code != request.code || field != request.field || p.Detail == "" || strings.Contains(p.Detail, "schema") {
+		if p.Status != request.status || p.Code != request.code || field != request.field || p.Detail == "" || strings.Contains(p.Detail, "schema") || strings.Contains(p.Detail, "Go ") {
 			t.Errorf("%s %s %.80s: %+v", request.method, request.target, request.body, p)
 		}
 		if got := e.calls(); got != "" {

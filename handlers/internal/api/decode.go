@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,9 +28,18 @@ func (s *server) format() huma.Format {
 			if err := checkJSON(data, s.Limits.MaxDepth); err != nil {
 				return err
 			}
-			return json.Unmarshal(data, v)
+			return inWords(json.Unmarshal(data, v))
 		},
 	}
+}
+
+// inWords says what encoding/json has against a value of the right type, which is a number that no field could hold.
+func inWords(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("%s cannot be the %s", cmp.Or(wrong.Field, "a field"), shorten(wrong.Value))
+	}
+	return err
 }
 
 // checkJSON refuses what could be read in two ways, or costs too much to read: invalid UTF-8, a name twice in an
