@@ -82,8 +82,9 @@ func Decide(f Facts, e Event) (*Transition, *Refusal) {
 	switch kind {
 	case RefusedNoRow:
 		sentence = noRowSentence(f.Status)
-	case RefusedStale:
-		sentence = "the request has moved on"
+		if _, asked := e.ask(); !asked {
+			kind, sentence = RefusedStale, "the request has moved on"
+		}
 	case RefusedForbidden:
 		sentence = row.needs()
 	case "":
@@ -103,14 +104,12 @@ func (t Transition) needs() string {
 }
 
 // weigh finds the row of the event, and why it does not hold; kind is empty where it does. It finds no words but a guard's
-// own, because most of what is asked is never said: AllowedActions asks for every action of every request in a list.
+// own, and does not say whose event it is that has no row, because most of what is asked is never said: AllowedActions asks
+// for every action of every request in a list.
 func weigh(f Facts, e Event) (row *Transition, kind RefusalKind, refusing Guard, sentence string) {
 	i := rowOf(f.Status, e)
 	if i < 0 {
-		if _, asked := e.ask(); asked {
-			return nil, RefusedNoRow, "", ""
-		}
-		return nil, RefusedStale, "", ""
+		return nil, RefusedNoRow, "", ""
 	}
 	row = &transitions[i]
 	if row.By&f.Parties == 0 {
@@ -164,14 +163,8 @@ func AllowedActions(f Facts) []Action {
 	f.FileProblem, f.Explanation, f.OtherRound, f.DigestProblem, f.HeirUnfit = "", true, false, "", false
 	allowed := make([]Action, 0, len(actionOrder))
 	for _, action := range actionOrder {
-		for _, ask := range asks {
-			if ask.Action != action {
-				continue
-			}
-			if _, kind, _, _ := weigh(f, ask.Event); kind == "" {
-				allowed = append(allowed, action)
-				break
-			}
+		if slices.ContainsFunc(eventsOf[action], func(e Event) bool { _, kind, _, _ := weigh(f, e); return kind == "" }) {
+			allowed = append(allowed, action)
 		}
 	}
 	return allowed
@@ -224,13 +217,35 @@ func Has(s Status, e Event) bool { return rowOf(s, e) >= 0 }
 
 // rowOf returns the index of the row for the event in the status; -1 when there is none.
 func rowOf(s Status, e Event) int {
-	for i := range transitions {
-		if transitions[i].From == s && transitions[i].Event == e {
-			return i
-		}
+	if i, ok := rowIndex[rowKey{s, e}]; ok {
+		return i
 	}
 	return -1
 }
+
+// rowKey is what there is one row for.
+type rowKey struct {
+	from  Status
+	event Event
+}
+
+// rowIndex is where the row of each key is among the transitions.
+var rowIndex = func() map[rowKey]int {
+	index := make(map[rowKey]int, len(transitions))
+	for i, t := range transitions {
+		index[rowKey{t.From, t.Event}] = i
+	}
+	return index
+}()
+
+// eventsOf is what each action may ask for, in the order of the asks.
+var eventsOf = func() map[Action][]Event {
+	events := map[Action][]Event{}
+	for _, ask := range asks {
+		events[ask.Action] = append(events[ask.Action], ask.Event)
+	}
+	return events
+}()
 
 // Carries returns the decision of a round of reviews that is carried out in the status; empty where none is.
 func Carries(s Status) Decision {
