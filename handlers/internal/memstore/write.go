@@ -60,7 +60,7 @@ func (s *Store) Commit(ctx context.Context, c airlock.Commit) (airlock.Request, 
 		if v := c.Review; v != nil && r.reviewers[reviewKey{v.Round, v.Reviewer.ID}] {
 			return none, fmt.Errorf("%w: %s has a review in round %d", airlock.ErrLost, v.Reviewer.ID, v.Round)
 		}
-		if before := c.Before; !reflect.DeepEqual(&r.request, &before) {
+		if !equalRequests(&r.request, &c.Before) {
 			return none, errors.New("misuse: Before is not the request as it was read")
 		}
 		if err := r.checkManifest(c); err != nil {
