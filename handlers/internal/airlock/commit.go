@@ -50,14 +50,14 @@ func storable(t time.Time) bool { return t.Unix() >= 0 && t.UTC().Year() <= 2200
 // Check reports what every store must refuse, as Store.Create and Store.Commit say, as far as it can be seen before
 // anything is read. create is for a new request.
 func (c Commit) Check(create bool) error {
-	b, a := c.Before, c.After
+	b, a := &c.Before, &c.After
 	_, known := statemachine.Of(a.Status)
 	switch {
 	case a.ID == "" || a.WorkspaceID == "":
 		return errors.New("commit without an id or a workspace")
 	case !IsWorkspaceID(a.WorkspaceID) || !IsRequestID(a.ID):
 		return fmt.Errorf("commit %q in %q: not an id", a.ID, a.WorkspaceID)
-	case create != reflect.ValueOf(b).IsZero():
+	case create != (b.ETag == "" && reflect.ValueOf(*b).IsZero()):
 		return fmt.Errorf("commit %s: only a new request has no Before", a.ID)
 	case !create && (a.ID != b.ID || a.WorkspaceID != b.WorkspaceID):
 		return fmt.Errorf("commit of %s over %s", a.ID, b.ID)
@@ -85,8 +85,8 @@ func (c Commit) Check(create bool) error {
 }
 
 // checkRecord refuses a change of status without its record, and a record that does not continue the chain.
-func (c Commit) checkRecord() error {
-	b, a, r := c.Before, c.After, c.Record
+func (c *Commit) checkRecord() error {
+	b, a, r := &c.Before, &c.After, c.Record
 	if r == nil {
 		switch {
 		case a.Status != b.Status:
@@ -109,7 +109,7 @@ func (c Commit) checkRecord() error {
 }
 
 // checkComment refuses a comment that has no record of its own.
-func (c Commit) checkComment() error {
+func (c *Commit) checkComment() error {
 	switch {
 	case c.Comment == nil:
 		return nil
@@ -123,7 +123,7 @@ func (c Commit) checkComment() error {
 }
 
 // checkManifest refuses a manifest that cannot be, and pages that it does not have.
-func (c Commit) checkManifest() error {
+func (c *Commit) checkManifest() error {
 	m := c.Manifest
 	if m != nil && (m.Round < 1 || len(m.Files) > MaxManifestFiles) {
 		return fmt.Errorf("a manifest of %d files in round %d", len(m.Files), m.Round)
@@ -141,7 +141,7 @@ func (c Commit) checkManifest() error {
 
 // checkNotices refuses notices that are not new, and a list of untold ones that is not what was there before, without
 // some, with the new ones.
-func (c Commit) checkNotices() error {
+func (c *Commit) checkNotices() error {
 	untold := c.After.Untold
 	fresh := map[string]bool{}
 	for _, n := range c.Notices {

@@ -131,14 +131,14 @@ func cloneSettings(s airlock.Settings) airlock.Settings {
 }
 
 // weight is roughly how many bytes of text a request holds: what can make it too large.
-func weight(r airlock.Request) int {
-	person := func(p airlock.Person) int { return len(p.ID) + len(p.Name) + len(p.Email) + len(p.Audience) }
-	n := len(r.Title) + len(r.Justification) + len(r.StatusMessage) + len(r.LastError) + person(r.CreatedBy) + person(r.UpdatedBy) + person(r.ClaimedBy)
-	for _, c := range r.History {
-		n += 100 + person(c.By)
+func weight(r *airlock.Request) int {
+	person := func(p *airlock.Person) int { return len(p.ID) + len(p.Name) + len(p.Email) + len(p.Audience) }
+	n := len(r.Title) + len(r.Justification) + len(r.StatusMessage) + len(r.LastError) + person(&r.CreatedBy) + person(&r.UpdatedBy) + person(&r.ClaimedBy)
+	for i := range r.History {
+		n += 100 + person(&r.History[i].By)
 	}
-	for _, v := range r.Reviews {
-		n += 100 + len(v.Explanation) + person(v.Reviewer)
+	for i := range r.Reviews {
+		n += 100 + len(r.Reviews[i].Explanation) + person(&r.Reviews[i].Reviewer)
 	}
 	for _, f := range r.Files {
 		n += 20 + len(f.Name)

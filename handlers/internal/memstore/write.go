@@ -12,7 +12,7 @@ import (
 
 // Create stores a new request.
 func (s *Store) Create(ctx context.Context, c airlock.Commit) (airlock.Request, error) {
-	if err := check(c, true); err != nil {
+	if err := check(&c, true); err != nil {
 		return airlock.Request{}, fmt.Errorf("memstore: create: %w", err)
 	}
 	a := c.After
@@ -48,7 +48,7 @@ func (s *Store) Create(ctx context.Context, c airlock.Commit) (airlock.Request, 
 
 // Commit stores the next version of a request.
 func (s *Store) Commit(ctx context.Context, c airlock.Commit) (airlock.Request, error) {
-	if err := check(c, false); err != nil {
+	if err := check(&c, false); err != nil {
 		return airlock.Request{}, fmt.Errorf("memstore: %w", err)
 	}
 	return do(ctx, s, OpCommit, c.After.ID, func() (airlock.Request, error) {
@@ -127,7 +127,7 @@ const (
 )
 
 // rows counts what a commit writes and deletes: at most two rows for each index, and one for all else.
-func rows(c airlock.Commit) int {
+func rows(c *airlock.Commit) int {
 	n := 1 + 2 + 2 + len(c.Notices) + len(c.Dirty)
 	for _, one := range []bool{c.Record != nil, c.Review != nil, c.Comment != nil, !c.Before.Due.IsZero(), !c.After.Due.IsZero()} {
 		if one {
@@ -143,7 +143,7 @@ func rows(c airlock.Commit) int {
 }
 
 // check refuses a commit before anything is read.
-func check(c airlock.Commit, create bool) error {
+func check(c *airlock.Commit, create bool) error {
 	if err := c.Check(create); err != nil {
 		return err
 	}
@@ -151,8 +151,8 @@ func check(c airlock.Commit, create bool) error {
 }
 
 // checkSize refuses what cannot fit a table, roughly.
-func checkSize(c airlock.Commit) error {
-	document := weight(c.After)
+func checkSize(c *airlock.Commit) error {
+	document := weight(&c.After)
 	total := 3 * document // with its two index rows
 	largest := document
 	if c.Record != nil {
