@@ -1,9 +1,9 @@
 // Package memstore is the airlock.Store in memory, for tests and simulations.
 //
-// It promises the whole contract of the port, and is stricter than any real store can be: what goes in and comes out is
-// a deep copy, and a write that misuses the contract in a way that Table Storage could not notice (a Before that is not
-// what was read, a manifest page that changed but is not dirty) is refused with an error that says so. It is
-// deterministic: the same calls give the same answers, ETags and cursors. Crashes and lost answers are played with
+// It promises the whole contract of the port, and is stricter than any real store can be: what is stored shares nothing
+// with what goes in or comes out, and a write that misuses the contract in a way that Table Storage could not notice (a
+// Before that is not what was read, a manifest page that changed but is not dirty) is refused with an error that says so.
+// It is deterministic: the same calls give the same answers, ETags and cursors. Crashes and lost answers are played with
 // Fault.
 //
 // It never reads a clock, never keeps anything after the process and never encodes documents: a write costs a copy.

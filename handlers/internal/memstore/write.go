@@ -42,7 +42,7 @@ func (s *Store) Create(ctx context.Context, c airlock.Commit) (airlock.Request, 
 		space.rows[a.ID] = r
 		at, _ := slices.BinarySearch(space.order, a.ID)
 		space.order = slices.Insert(space.order, at, a.ID)
-		return r.apply(c, s.etag()), nil
+		return r.apply(&c, s.etag()), nil
 	})
 }
 
@@ -66,14 +66,14 @@ func (s *Store) Commit(ctx context.Context, c airlock.Commit) (airlock.Request, 
 		if err := r.checkManifest(c); err != nil {
 			return none, err
 		}
-		return r.apply(c, s.etag()), nil
+		return r.apply(&c, s.etag()), nil
 	})
 }
 
-// apply stores a commit that was checked, and returns the request.
-func (r *row) apply(c airlock.Commit, etag string) airlock.Request {
+// apply stores a commit that was checked, and returns the request: the caller's own one, with the new ETag.
+func (r *row) apply(c *airlock.Commit, etag string) airlock.Request {
+	c.After.ETag = etag
 	r.request = cloneRequest(c.After)
-	r.request.ETag = etag
 	if c.Record != nil {
 		r.records = append(r.records, *c.Record)
 	}
@@ -94,7 +94,7 @@ func (r *row) apply(c airlock.Commit, etag string) airlock.Request {
 	if c.Manifest != nil && len(c.Dirty) > 0 {
 		r.manifests[c.Manifest.Round] = cloneFiles(c.Manifest.Files)
 	}
-	return cloneRequest(r.request)
+	return c.After
 }
 
 // checkManifest refuses a manifest of which the dirty pages are not all that changed: a store that keeps pages apart
