@@ -236,6 +236,8 @@ func TestSubmitRefusesFilesAtOnceAndKeepsTheDraft(t *testing.T) {
 		{"long in a URL", map[string]memzone.File{strings.Repeat("語", 180): {}}, []string{"1620", "1400"}},
 		{"large", map[string]memzone.File{"big": {Size: 5<<30 + 1}}, []string{"big", "5368709120"}},
 		{"append blob", map[string]memzone.File{"log": {Kind: airlock.AppendBlob}}, []string{"log", "block blob"}},
+		{"archived", map[string]memzone.File{"old.csv": {Shut: airlock.Archived}}, []string{"old.csv", "archive tier"}},
+		{"a key of its own", map[string]memzone.File{"x.csv": {Shut: airlock.ForeignKey}}, []string{"x.csv", "encryption key"}},
 		{"control character", map[string]memzone.File{"a\u202eb": {}}, []string{"cannot be seen"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

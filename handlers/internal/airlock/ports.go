@@ -201,6 +201,7 @@ type Blob struct {
 	ETag     string // without quotes
 	MD5      []byte // may be absent
 	Kind     BlobKind
+	Shut     Shut
 	Copy     CopyState
 	Metadata map[string]string // keys in lower case
 	ScanTag  ScanResult        // what the scanner wrote into the blob's index tags
@@ -214,6 +215,17 @@ const (
 	BlockBlob  BlobKind = "BlockBlob"
 	AppendBlob BlobKind = "AppendBlob"
 	PageBlob   BlobKind = "PageBlob"
+)
+
+// Shut is why storage gives out nothing of a blob that is there, neither to a reader nor to a copy.
+type Shut string
+
+// What shuts a blob. Whoever uploads it decides that. Azure: "Access tiers for blob data", archive; "Provide an encryption
+// key on a request to Blob storage".
+const (
+	Readable   Shut = ""
+	Archived   Shut = "archived"    // it is in the archive tier
+	ForeignKey Shut = "foreign key" // it is encrypted with a key that came with it, and that storage does not keep
 )
 
 // CopyState is how far a copy into a blob has come.

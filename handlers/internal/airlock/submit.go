@@ -81,6 +81,10 @@ func fileProblem(b Blob, settings Settings) string {
 		return fmt.Sprintf("%q has %d bytes; the limit is %d.", shorten(b.Name), b.Size, settings.MaxBytes)
 	case b.Kind != BlockBlob:
 		return fmt.Sprintf("%q was uploaded as %s; only block blobs can be scanned. Upload it again as a block blob.", shorten(b.Name), b.Kind)
+	case b.Shut == Archived:
+		return fmt.Sprintf("%q is in the archive tier, where nothing can read it. Upload it again to another tier.", shorten(b.Name))
+	case b.Shut == ForeignKey:
+		return fmt.Sprintf("%q was uploaded with an encryption key of its own, so that nothing here can read it. Upload it again without one.", shorten(b.Name))
 	case b.Copy == CopyPending:
 		return fmt.Sprintf("%q is still being copied. Submit when it is complete.", shorten(b.Name))
 	case b.Copy == CopyFailed || b.Copy == CopyAborted:

@@ -23,6 +23,12 @@ func fromItem(item *container.BlobItem) (airlock.Blob, error) {
 		Name: *item.Name, Size: *p.ContentLength, ETag: strings.Trim(string(*p.ETag), `"`), MD5: p.ContentMD5,
 		Kind: airlock.BlobKind(*p.BlobType), Metadata: make(map[string]string, len(item.Metadata)),
 	}
+	switch {
+	case p.AccessTier != nil && *p.AccessTier == container.AccessTierArchive: // also while it is being brought back
+		b.Shut = airlock.Archived
+	case p.CustomerProvidedKeySHA256 != nil && *p.CustomerProvidedKeySHA256 != "":
+		b.Shut = airlock.ForeignKey
+	}
 	if p.CopyStatus != nil {
 		b.Copy = airlock.CopyState(*p.CopyStatus)
 	}

@@ -25,6 +25,10 @@ const listing = `<?xml version="1.0" encoding="utf-8"?>
 <Blob><Name>d</Name><Properties><Etag>0x8D4</Etag><Content-Length>0</Content-Length><BlobType>PageBlob</BlobType>
   <CopyStatus>failed</CopyStatus></Properties>
   <Tags><TagSet><Tag><Key>Malware Scanning scan result</Key><Value>malicious</Value></Tag></TagSet></Tags></Blob>
+<Blob><Name>e</Name><Properties><Etag>0x8D5</Etag><Content-Length>0</Content-Length><BlobType>BlockBlob</BlobType>
+  <AccessTier>Archive</AccessTier><ArchiveStatus>rehydrate-pending-to-hot</ArchiveStatus></Properties></Blob>
+<Blob><Name>f</Name><Properties><Etag>0x8D6</Etag><Content-Length>0</Content-Length><BlobType>BlockBlob</BlobType><AccessTier>Hot</AccessTier>
+  <CustomerProvidedKeySha256>47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=</CustomerProvidedKeySha256></Properties></Blob>
 </Blobs><NextMarker /></EnumerationResults>`
 
 func TestListing(t *testing.T) {
@@ -44,6 +48,8 @@ func TestListing(t *testing.T) {
 		// Only the exact words mean clean.
 		{Name: "c", ETag: "0x8D3", Kind: airlock.BlockBlob, Copy: airlock.CopyAborted, Metadata: none, ScanTag: "no threats found"},
 		{Name: "d", ETag: "0x8D4", Kind: airlock.PageBlob, Copy: airlock.CopyFailed, Metadata: none, ScanTag: airlock.Malicious},
+		{Name: "e", ETag: "0x8D5", Kind: airlock.BlockBlob, Shut: airlock.Archived, Metadata: none},
+		{Name: "f", ETag: "0x8D6", Kind: airlock.BlockBlob, Shut: airlock.ForeignKey, Metadata: none},
 	}
 	for i := range got {
 		if len(got[i].MD5) == 0 {

@@ -154,6 +154,9 @@ func (z *Zones) servePut(p airlock.Place, name string, h http.Header, q url.Valu
 		}
 		f.Content, f.Size = nil, int64(size)
 	}
+	if h.Get("x-ms-access-tier") == "Archive" {
+		f.Shut = airlock.Archived
+	}
 	for k, v := range h {
 		if key, ok := strings.CutPrefix(strings.ToLower(k), "x-ms-meta-"); ok {
 			f.Metadata[key] = strings.Join(v, ",")

@@ -152,6 +152,8 @@ func (z *Zones) Copy(ctx context.Context, c airlock.Copy) error {
 		switch {
 		case source == nil || source.ETag != c.IfMatch:
 			return airlock.ErrChanged
+		case source.Shut != airlock.Readable:
+			return fmt.Errorf("the source is shut: %s", source.Shut)
 		case target == nil:
 			return fmt.Errorf("the target container: %w", airlock.ErrNotFound)
 		case !target[c.Name].replacedBy(c):

@@ -16,6 +16,7 @@ type File struct {
 	Blocks   bool   // it was uploaded in blocks, and has no MD5. Azure: Put Block List sets none
 	Size     int64  // where there is no content: so many zero bytes, without an MD5
 	Kind     airlock.BlobKind
+	Shut     airlock.Shut
 	Metadata map[string]string // keys in lower case
 }
 
@@ -41,7 +42,7 @@ func (z *Zones) put(p airlock.Place, name string, f File) (string, error) {
 		return "", fmt.Errorf("put over a pending copy in %s/%s: %w", p.Account, p.Container, airlock.ErrExists)
 	}
 	b := &blob{Blob: airlock.Blob{
-		Name: name, Size: f.Size, Kind: cmp.Or(f.Kind, airlock.BlockBlob), Metadata: cloneMetadata(f.Metadata), ETag: z.etag(),
+		Name: name, Size: f.Size, Kind: cmp.Or(f.Kind, airlock.BlockBlob), Shut: f.Shut, Metadata: cloneMetadata(f.Metadata), ETag: z.etag(),
 	}}
 	if f.Content != nil {
 		sum := md5.Sum(f.Content)

@@ -159,6 +159,23 @@ func listKinds(s *stage) {
 	}
 }
 
+// listTellsWhatIsShut: a blob in the archive tier is there, and no copy of it begins.
+func listTellsWhatIsShut(s *stage) {
+	from, to := s.opened(0), s.opened(1)
+	want := map[string]airlock.Shut{"archived": airlock.Archived, "cool": airlock.Readable, "plain": airlock.Readable}
+	etag := s.put(from, "archived", upload{content: "x", tier: "Archive"})
+	s.put(from, "cool", upload{content: "x", tier: "Cool"})
+	s.put(from, "plain", upload{content: "x"})
+	for _, b := range s.list(from) {
+		if b.Shut != want[b.Name] {
+			s.Errorf("%s: %q, want %q", b.Name, b.Shut, want[b.Name])
+		}
+	}
+	if err := s.Zones.Copy(s.ctx, airlock.Copy{From: from, To: to, Name: "archived", IfMatch: etag}); err == nil {
+		s.Error("a copy of an archived blob begins")
+	}
+}
+
 // uncommittedIsAbsent: a block that was sent and never committed is no file.
 func uncommittedIsAbsent(s *stage) {
 	p := s.opened(0)

@@ -22,6 +22,7 @@ const allRights = statemachine.Read | statemachine.Write | statemachine.List | s
 type upload struct {
 	content  string
 	kind     airlock.BlobKind // empty: BlockBlob
+	tier     string           // empty: that of the account
 	metadata map[string]string
 }
 
@@ -63,6 +64,9 @@ func (u upload) header() http.Header {
 		fallthrough
 	default:
 		h.Set("x-ms-blob-type", string(u.kind))
+	}
+	if u.tier != "" {
+		h.Set("x-ms-access-tier", u.tier)
 	}
 	for k, v := range u.metadata {
 		h.Set("x-ms-meta-"+k, v)

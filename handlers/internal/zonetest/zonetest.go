@@ -68,6 +68,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"ListStopsWhenAsked", listStopsWhenAsked},
 		{"ListTellsAll", listTellsAll},
 		{"ListKinds", listKinds},
+		{"ListTellsWhatIsShut", listTellsWhatIsShut},
 		{"UncommittedIsAbsent", uncommittedIsAbsent},
 		{"TagsDoNotChangeTheETag", tagsDoNotChangeTheETag},
 		{"OverwritingDropsTheTag", overwritingDropsTheTag},
