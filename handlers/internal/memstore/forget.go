@@ -28,8 +28,7 @@ func (s *Store) Forget(ctx context.Context, r airlock.Request) error {
 			clear(found.manifests)
 			clear(found.reviewers)
 			delete(s.workspaces, r.ID)
-			ids := s.requesters[r.CreatedBy.ID]
-			s.requesters[r.CreatedBy.ID] = slices.DeleteFunc(ids, func(id string) bool { return id == r.ID })
+			s.requesters[r.CreatedBy.ID] = without(s.requesters[r.CreatedBy.ID], r.ID)
 		}
 		return struct{}{}, err
 	})
@@ -41,9 +40,17 @@ func (s *Store) Forget(ctx context.Context, r airlock.Request) error {
 		if found != nil {
 			space := s.spaces[r.WorkspaceID]
 			delete(space.rows, r.ID)
-			space.order = slices.DeleteFunc(space.order, func(id string) bool { return id == r.ID })
+			space.order = without(space.order, r.ID)
 		}
 		return struct{}{}, err
 	})
 	return err
+}
+
+// without takes an id out of ids that ascend.
+func without(ids []string, id string) []string {
+	if i, ok := slices.BinarySearch(ids, id); ok {
+		return slices.Delete(ids, i, i+1)
+	}
+	return ids
 }
