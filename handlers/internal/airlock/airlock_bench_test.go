@@ -2,7 +2,10 @@ package airlock_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -95,6 +98,62 @@ func BenchmarkScale(b *testing.B) {
 				}
 			})
 		}
+		b.Run(fmt.Sprintf("submit/requests=%d", n), func(b *testing.B) {
+			room(n)
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				made, at := draft(b, s)
+				b.StartTimer()
+				if _, err := s.Submit(b.Context(), researcher, ws, made.ID); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				gone(b, s, made, at)
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// room lets the heap have had, and given back, as much as n requests take. A collector that has much to look at comes so
+// rarely that otherwise all memory would be fresh from the system, whose first touch costs more than the call.
+func room(n int) {
+	spare := make([]byte, n<<11)
+	for i := 0; i < len(spare); i += os.Getpagesize() {
+		spare[i] = 1
+	}
+	runtime.KeepAlive(spare)
+	spare = nil
+	runtime.GC()
+}
+
+// draft makes a draft with one file.
+func draft(b *testing.B, s *airlock.Service) (airlock.Request, airlock.Place) {
+	b.Helper()
+	made, err := s.Create(b.Context(), researcher, ws, airlock.NewRequest{Type: airlock.Import, Title: "T", Justification: "J"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	at, err := s.Layout.Place(airlock.Import, s.TRE, "1111", made.Request.ID, made.Request.Spot())
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := s.Zones.(*memzone.Zones).Put(at, "a.csv", memzone.File{Content: []byte("1")}); err != nil {
+		b.Fatal(err)
+	}
+	return made.Request, at
+}
+
+// gone takes a request away, so that the workspace does not grow.
+func gone(b *testing.B, s *airlock.Service, r airlock.Request, at airlock.Place) {
+	b.Helper()
+	r, err := s.Store.Request(b.Context(), ws, r.ID)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := errors.Join(s.Store.Forget(b.Context(), r), s.Zones.Erase(b.Context(), at)); err != nil {
+		b.Fatal(err)
 	}
 }
 
