@@ -192,6 +192,16 @@ func (r *raw) copy(ctx context.Context) error {
 	return err
 }
 
+// download reads the copied file.
+func (r *raw) download(ctx context.Context) error {
+	answer, err := r.target.NewBlobClient(rawBlob).DownloadStream(ctx, nil)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, answer.Body)
+	return errors.Join(err, answer.Body.Close())
+}
+
 // list lists the container with one file.
 func (r *raw) list(ctx context.Context) error {
 	_, err := r.source.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{
@@ -221,6 +231,31 @@ func (r *raw) relay(ctx context.Context) error {
 		}
 		if got[0].MessageID == id {
 			return nil
+		}
+	}
+}
+
+// told waits until a notice says that the request has the status. Polling would take part in what is measured: Azurite answers
+// one call at a time.
+func (r *raw) told(ctx context.Context, id, status string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		got, err := r.reader.ReceiveMessages(ctx, 1, nil)
+		if err != nil {
+			return fmt.Errorf("nobody is told that request %s is %s: %w", id, status, err)
+		}
+		if err := r.reader.CompleteMessage(ctx, got[0], nil); err != nil {
+			return err
+		}
+		if got[0].Subject == nil || !strings.HasPrefix(*got[0].Subject, id) {
+			continue
+		}
+		switch got[0].ApplicationProperties["status"] {
+		case status:
+			return nil
+		case "failed":
+			return fmt.Errorf("request %s failed before it was %s", id, status)
 		}
 	}
 }
