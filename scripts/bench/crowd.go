@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
+
+	"airlock/scripts/apiclient"
 )
 
 // crowdTime is when no further request is begun: a slow machine has shown by then what it can do.
@@ -123,7 +126,7 @@ const crowdGap = 250 * time.Millisecond
 // wait looks now and then until the system has done its part.
 func (c *crowd) wait(ctx context.Context, p *people, id string) (done bool, err error) {
 	for {
-		var r request
+		var r apiclient.Request
 		err := c.timed(ctx, func(ctx context.Context) (err error) { r, err = p.get(ctx, id); return err })
 		if err != nil || r.Status == "in_review" || r.Status == "approved" {
 			return err == nil, err
@@ -141,8 +144,8 @@ func (c *crowd) timed(ctx context.Context, do step) error {
 	for {
 		began := time.Now()
 		err := do(ctx)
-		var r *refusal
-		again := errors.As(err, &r) && r.status >= 500
+		var r *apiclient.Refusal
+		again := errors.As(err, &r) && r.Status >= http.StatusInternalServerError
 		c.mu.Lock()
 		c.calls = append(c.calls, milliseconds(time.Since(began)))
 		if again {

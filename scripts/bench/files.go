@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"airlock/scripts/apiclient"
 )
 
 // files measures how the way of a request grows with its files. All the floor there is, is the line through one file.
@@ -36,7 +38,7 @@ func (b *bench) files(ctx context.Context) error {
 				return err
 			}
 			for i, way := range []struct {
-				do     func(context.Context, string) (request, error)
+				do     func(context.Context, string) (apiclient.Request, error)
 				status string
 			}{{p.submit, "in_review"}, {p.approve, "approved"}} {
 				if err := b.settle(ctx); err != nil {

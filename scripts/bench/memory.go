@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+
+	"airlock/scripts/apiclient"
 )
 
 // resident reads a value of the handler's memory in MiB: VmRSS is what it takes now, VmHWM the most that it took.
@@ -57,7 +60,8 @@ func (b *bench) memory(ctx context.Context) error {
 	}
 	b.azure.Host.Kill() // the host starts it anew
 	id := ""
-	if err := b.eventually(ctx, func() error { id, err = p.draft(ctx, "import", 1); return err }); err != nil {
+	draft := func() error { id, err = p.draft(ctx, "import", 1); return err }
+	if err := apiclient.Eventually(ctx, 50*time.Millisecond, patience, draft); err != nil {
 		return err
 	}
 	if err := b.settle(ctx); err != nil {
@@ -79,8 +83,8 @@ func (b *bench) memory(ctx context.Context) error {
 				return err
 			case 2:
 				_, err := p.link(ctx, id)
-				var r *refusal
-				if errors.As(err, &r) && r.status == 409 { // 16 at once want the same request: some lose every race
+				var r *apiclient.Refusal
+				if errors.As(err, &r) && r.Status == http.StatusConflict { // 16 at once want the same request: some lose every race
 					return nil
 				}
 				return err
@@ -135,37 +139,12 @@ func (b *bench) largeFile(ctx context.Context, p *people) error {
 
 // uploadLarge uploads bytes that nothing can compress or know.
 func (b *bench) uploadLarge(ctx context.Context, p *people, id string, size int64) error {
-	url, err := p.link(ctx, id)
+	folder, err := p.open(ctx, id, azcore.ClientOptions{})
 	if err != nil {
 		return err
 	}
-	base, query, _ := strings.Cut(url, "?")
-	blob, err := blockblob.NewClientWithNoCredential(base+"/large.bin?"+query, nil)
-	if err != nil {
-		return errors.New("the link is no address")
-	}
 	var seed [32]byte
-	_, err = blob.UploadStream(ctx, io.LimitReader(rand.NewChaCha8(seed), size), &blockblob.UploadStreamOptions{BlockSize: 16 << 20, Concurrency: 2})
-	var response *azcore.ResponseError
-	if errors.As(err, &response) { // its text holds the link
-		return fmt.Errorf("upload: storage answers %d %s", response.StatusCode, response.ErrorCode)
-	}
-	return err
-}
-
-// eventually tries again until it works or patience ends.
-func (b *bench) eventually(ctx context.Context, try func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
+	_, err = folder.NewBlockBlobClient("large.bin").UploadStream(ctx, io.LimitReader(rand.NewChaCha8(seed), size),
+		&blockblob.UploadStreamOptions{BlockSize: 16 << 20, Concurrency: 2})
+	return apiclient.WithoutLink(err)
 }

@@ -15,7 +15,7 @@ func newWorkspace(ctx context.Context, p *people, like localazure.Workspace, max
 	w := like
 	w.ID, w.MaxFiles = uuid.NewString(), maxFiles
 	other := p.in(w)
-	return other, other.call(ctx, admin, http.MethodPut, "/airlock", map[string]any{
+	return other, other.api.Call(ctx, admin, http.MethodPut, "/airlock", map[string]any{
 		"displayName": "Bench", "description": "Made by the bench", "directions": []string{"import", "export"}, "audience": w.Audience(),
 		"members": []any{}, "maxFiles": maxFiles, "maxBytes": int64(50) << 30, "scanning": w.Scanning, "approvals": 1, "suffix": w.Suffix,
 	}, nil)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"airlock/scripts/apiclient"
 )
 
 // TestSmallPlay is the whole of it, small: the real handler, real tables and containers, and a monkey.
@@ -98,24 +100,24 @@ func TestRecordsAreHeldAgainstAnswers(t *testing.T) {
 }
 
 func TestOnlyAnUntouchedDraftMayBeAStranger(t *testing.T) {
-	made := record{What: "create", To: "draft", Trace: "t"}
+	made := apiclient.Record{What: "create", To: "draft", Trace: "t"}
 	for _, test := range []struct {
 		name   string
 		answer answer
 		status string
-		trail  []record
+		trail  []apiclient.Record
 		extras int
 	}{
-		{"of a lost answer", unknown, "draft", []record{made}, 1},
-		{"of an answer that came", done, "draft", []record{made}, 0},
-		{"one that went on", unknown, "submitted", []record{made, {What: "submit"}}, 0},
-		{"of nobody", unknown, "draft", []record{{What: "create", Trace: "another"}}, 0},
+		{"of a lost answer", unknown, "draft", []apiclient.Record{made}, 1},
+		{"of an answer that came", done, "draft", []apiclient.Record{made}, 0},
+		{"one that went on", unknown, "submitted", []apiclient.Record{made, {What: "submit"}}, 0},
+		{"of nobody", unknown, "draft", []apiclient.Record{{What: "create", Trace: "another"}}, 0},
 		{"without a trail", unknown, "draft", nil, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			j := &judge{
 				attempts: map[string]*attempt{"t": {trace: "t", answer: test.answer}},
-				listed:   map[string]string{"id": test.status}, trails: map[string][]record{"id": test.trail},
+				listed:   map[string]string{"id": test.status}, trails: map[string][]apiclient.Record{"id": test.trail},
 			}
 			j.strangers(map[string]bool{})
 			if j.found.extras != test.extras || len(j.found.violations) != 1-test.extras {
@@ -149,8 +151,8 @@ func TestWhatIsRefused(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{&refusal{Status: 409}, true}, {fmt.Errorf("submit: %w", &refusal{Status: 400}), true},
-		{&refusal{Status: 502}, false}, {&refusal{Status: 503}, false}, {errors.New("cut off"), false},
+		{&apiclient.Refusal{Status: 409}, true}, {fmt.Errorf("submit: %w", &apiclient.Refusal{Status: 400}), true},
+		{&apiclient.Refusal{Status: 502}, false}, {&apiclient.Refusal{Status: 503}, false}, {errors.New("cut off"), false},
 	} {
 		if got := refused(test.err); got != test.want {
 			t.Errorf("%v: %v", test.err, got)

@@ -11,8 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
+	"airlock/scripts/apiclient"
 	"airlock/scripts/localazure"
 )
 
@@ -45,9 +44,9 @@ type judge struct {
 	lives  []*life
 	found  findings
 
-	attempts map[string]*attempt // by trace
-	listed   map[string]string   // status by request id
-	trails   map[string][]record // by request id
+	attempts map[string]*attempt           // by trace
+	listed   map[string]string             // status by request id
+	trails   map[string][]apiclient.Record // by request id
 }
 
 func (j *judge) run(ctx context.Context) error {
@@ -55,7 +54,7 @@ func (j *judge) run(ctx context.Context) error {
 	for _, a := range j.ledger.all() {
 		j.attempts[a.trace] = &a
 	}
-	j.listed, j.trails = map[string]string{}, map[string][]record{}
+	j.listed, j.trails = map[string]string{}, map[string][]apiclient.Record{}
 	for _, d := range j.desks {
 		if err := j.list(ctx, d); err != nil {
 			return err
@@ -80,7 +79,7 @@ func (j *judge) list(ctx context.Context, d *desk) error {
 	for {
 		var page struct {
 			Requests []struct {
-				Request request `json:"airlockRequest"`
+				Request apiclient.Request `json:"airlockRequest"`
 			} `json:"airlockRequests"`
 		}
 		next, err := d.page(ctx, query, &page)
@@ -108,8 +107,8 @@ func (j *judge) list(ctx context.Context, d *desk) error {
 
 // page reads one page of the list and returns the cursor of the next.
 func (d *desk) page(ctx context.Context, query url.Values, into any) (next string, err error) {
-	headers := http.Header{}
-	if err := d.exchange(ctx, "olga", uuid.NewString(), http.MethodGet, "?"+query.Encode(), nil, into, headers); err != nil {
+	headers, err := d.api.Exchange(ctx, "olga", http.MethodGet, "/requests?"+query.Encode(), nil, nil, into)
+	if err != nil {
 		return "", err
 	}
 	address, _, found := strings.Cut(strings.TrimPrefix(headers.Get("Link"), "<"), ">")

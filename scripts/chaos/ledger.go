@@ -2,6 +2,7 @@ package main
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 )
@@ -68,6 +69,21 @@ func (l *ledger) count(status int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.statuses[status]++
+}
+
+// counted counts the answers that come through it.
+type counted struct {
+	next   http.RoundTripper
+	ledger *ledger
+}
+
+// RoundTrip implements http.RoundTripper.
+func (c counted) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := c.next.RoundTrip(r)
+	if err == nil {
+		c.ledger.count(response.StatusCode)
+	}
+	return response, err
 }
 
 // lost is how many actions nobody knows the outcome of.

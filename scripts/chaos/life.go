@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"airlock/scripts/apiclient"
 	"airlock/scripts/localazure/defender"
 )
 
@@ -90,7 +91,7 @@ func (l *life) step(ctx context.Context) (ended bool, err error) {
 	if l.id == "" {
 		return false, l.create(ctx)
 	}
-	r, err := l.desk.read(ctx, "olga", l.id)
+	r, err := l.desk.api.Get(ctx, "olga", l.id)
 	if err != nil {
 		return false, fmt.Errorf("read: %w", err)
 	}
@@ -116,8 +117,8 @@ func (l *life) step(ctx context.Context) (ended bool, err error) {
 }
 
 func (l *life) create(ctx context.Context) error {
-	r, err := l.desk.act(ctx, l.requester, "", "", map[string]string{
-		"type": l.direction, "title": l.title(), "businessJustification": "To see whether it survives",
+	r, err := l.desk.create(ctx, l.requester, apiclient.NewRequest{
+		Type: l.direction, Title: l.title(), Justification: "To see whether it survives",
 	})
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
@@ -136,7 +137,7 @@ func (l *life) act(ctx context.Context, who, action string, body any) error {
 
 // draft fills the request and hands it over. A draft with a review was handed back: then the changes that were asked for
 // are made.
-func (l *life) draft(ctx context.Context, r request) (ended bool, err error) {
+func (l *life) draft(ctx context.Context, r apiclient.Request) (ended bool, err error) {
 	if l.cancelled == r.Status {
 		return false, l.cancel(ctx)
 	}
@@ -153,7 +154,7 @@ func (l *life) draft(ctx context.Context, r request) (ended bool, err error) {
 	return false, l.act(ctx, l.requester, "submit", nil)
 }
 
-func (l *life) review(ctx context.Context, r request) error {
+func (l *life) review(ctx context.Context, r apiclient.Request) error {
 	decision, explanation := l.decision, "It is as it should be"
 	switch {
 	case l.cancelled == r.Status:
@@ -163,7 +164,7 @@ func (l *life) review(ctx context.Context, r request) error {
 	case l.decision == "":
 		return errors.New("this should never have come to review")
 	}
-	return l.act(ctx, "mia", "review", map[string]string{"decision": decision, "decisionExplanation": explanation})
+	return l.act(ctx, "mia", "review", apiclient.Review{Decision: decision, Explanation: explanation})
 }
 
 func (l *life) cancel(ctx context.Context) error {

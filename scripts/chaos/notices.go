@@ -7,6 +7,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
 
+	"airlock/scripts/apiclient"
 	"airlock/scripts/localazure"
 	"airlock/statemachine"
 )
@@ -17,7 +18,7 @@ type telling struct {
 }
 
 // due is how many tellings a trail asks for.
-func due(id string, trail []record) map[telling]int {
+func due(id string, trail []apiclient.Record) map[telling]int {
 	owed := map[telling]int{}
 	for _, r := range trail {
 		if r.From == r.To {

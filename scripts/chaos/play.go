@@ -94,9 +94,9 @@ func play(ctx context.Context, p plan, out io.Writer) (findings, error) {
 
 // invite makes the people and the lives of their requests.
 func (s *stage) invite() {
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: s.clients, IdleConnTimeout: 10 * time.Second}}
+	transport := &http.Transport{MaxIdleConnsPerHost: s.clients, IdleConnTimeout: 10 * time.Second}
 	for _, w := range s.azure.Workspaces {
-		s.desks = append(s.desks, &desk{azure: s.azure, workspace: w, http: client, ledger: s.ledger})
+		s.desks = append(s.desks, newDesk(s.azure, w, transport, s.ledger))
 	}
 	for i := range s.requests {
 		r := cast(s.seed, i)

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -129,7 +131,7 @@ func reviewable(ctx context.Context, p *player, direction, title string, files .
 	if err = p.submit(ctx, "ada", id); err != nil {
 		return "", nil, err
 	}
-	if _, err = p.await(ctx, id, "in_review"); err != nil {
+	if err = p.await(ctx, id, "in_review"); err != nil {
 		return "", nil, err
 	}
 	return id, sums, p.decidable(ctx, id, sums)
@@ -140,7 +142,7 @@ func approvedAndReceived(ctx context.Context, p *player, id string, sums map[str
 	if err = p.review(ctx, "mia", id, "approved", "Nothing against it"); err != nil {
 		return "", err
 	}
-	if _, err = p.await(ctx, id, "approved"); err != nil {
+	if err = p.await(ctx, id, "approved"); err != nil {
 		return "", err
 	}
 	return p.receive(ctx, "ada", id, sums)
@@ -154,7 +156,7 @@ func importApproved(ctx context.Context, p *player, file string) error {
 			return err
 		}
 		p.patience += 4 * readTime(info.Size())
-		files = []source{{filepath.Base(file), func() (io.ReadSeekCloser, error) { return os.Open(file) }}}
+		files = []source{{filepath.Base(file), func() (io.ReadCloser, error) { return os.Open(file) }}}
 	}
 	id, sums, err := reviewable(ctx, p, "import", "Measurements", files...)
 	if err != nil {
@@ -163,7 +165,7 @@ func importApproved(ctx context.Context, p *player, file string) error {
 	if _, err = approvedAndReceived(ctx, p, id, sums); err != nil {
 		return err
 	}
-	for _, name := range sortedNames(sums) {
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
 		p.say("SHA-256 %s  %s", sums[name], name)
 	}
 	return nil
@@ -186,8 +188,7 @@ func rejected(ctx context.Context, p *player) error {
 	if err = p.review(ctx, "mia", id, "rejected", "It names people"); err != nil {
 		return err
 	}
-	_, err = p.await(ctx, id, "rejected")
-	return err
+	return p.await(ctx, id, "rejected")
 }
 
 func blocked(ctx context.Context, p *player) error {
@@ -201,8 +202,7 @@ func blocked(ctx context.Context, p *player) error {
 	if err = p.submit(ctx, "ada", id); err != nil {
 		return err
 	}
-	_, err = p.await(ctx, id, "blocked_by_scan")
-	return err
+	return p.await(ctx, id, "blocked_by_scan")
 }
 
 func returned(ctx context.Context, p *player) error {
@@ -213,7 +213,7 @@ func returned(ctx context.Context, p *player) error {
 	if err = p.review(ctx, "mia", id, "changes_requested", "Round counts below ten"); err != nil {
 		return err
 	}
-	if _, err = p.await(ctx, id, "draft"); err != nil {
+	if err = p.await(ctx, id, "draft"); err != nil {
 		return err
 	}
 	sums, err := p.uploadWhenReady(ctx, "ada", id, text("table.csv", "group,n\na,<10\n"))
@@ -223,7 +223,7 @@ func returned(ctx context.Context, p *player) error {
 	if err = p.submit(ctx, "ada", id); err != nil {
 		return err
 	}
-	if _, err = p.await(ctx, id, "in_review"); err != nil {
+	if err = p.await(ctx, id, "in_review"); err != nil {
 		return err
 	}
 	_, err = approvedAndReceived(ctx, p, id, sums)
@@ -255,7 +255,7 @@ func revoked(ctx context.Context, p *player) error {
 	if err != nil {
 		return err
 	}
-	r, err := p.act(ctx, "mia", id, "revoke", map[string]string{"reason": "Sent to the wrong project"})
+	r, err := p.api().Act(ctx, "mia", id, "revoke", map[string]string{"reason": "Sent to the wrong project"})
 	if err != nil {
 		return err
 	}
@@ -277,16 +277,16 @@ func silent(ctx context.Context, p *player) error {
 	if err = p.submit(ctx, "ada", id); err != nil {
 		return err
 	}
-	if _, err = p.await(ctx, id, "failed"); err != nil {
+	if err = p.await(ctx, id, "failed"); err != nil {
 		return err
 	}
 	restore()
-	r, err := p.act(ctx, "olga", id, "retry", nil)
+	r, err := p.api().Act(ctx, "olga", id, "retry", nil)
 	if err != nil {
 		return err
 	}
 	p.say("the scanner is back; olga retries: %s", r.Status)
-	if _, err = p.await(ctx, id, "in_review"); err != nil {
+	if err = p.await(ctx, id, "in_review"); err != nil {
 		return err
 	}
 	_, err = approvedAndReceived(ctx, p, id, sums)
@@ -330,33 +330,16 @@ func (p *player) uploadWhenReady(ctx context.Context, who, id string, files ...s
 
 // cancelAndLose cancels as the requester and checks that the link that they had is dead.
 func (p *player) cancelAndLose(ctx context.Context, id string) error {
-	url, err := p.link(ctx, "olga", id)
+	url, err := p.api().Link(ctx, "olga", id)
 	if err != nil {
 		return err
 	}
-	r, err := p.act(ctx, "ada", id, "cancel", nil)
+	r, err := p.api().Act(ctx, "ada", id, "cancel", nil)
 	if err != nil {
 		return err
 	}
 	p.say("ada cancels: %s", r.Status)
 	return p.eventually(ctx, func() error { return p.dead(ctx, url) })
-}
-
-// eventually tries again until it works or patience ends.
-func (p *player) eventually(ctx context.Context, try func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, p.patience)
-	defer cancel()
-	for {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(40 * time.Millisecond):
-		}
-	}
 }
 
 // measurements makes a real CSV of a few thousand rows, and a zip of it.

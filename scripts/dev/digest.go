@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 )
@@ -12,18 +11,12 @@ import (
 // decidable checks that reviewers decide about what was uploaded: each file has the SHA-256 that it had before it was sent, and
 // the request the digest of the list of them, computed here anew.
 func (p *player) decidable(ctx context.Context, id string, sums map[string]string) error {
-	var list struct {
-		Files []struct {
-			Name   string `json:"name"`
-			Size   int64  `json:"size"`
-			SHA256 string `json:"sha256"`
-		} `json:"files"`
-	}
-	if err := p.call(ctx, "mia", http.MethodGet, "/"+id+"/files", nil, &list); err != nil {
+	files, err := p.api().Files(ctx, "mia", id)
+	if err != nil {
 		return err
 	}
 	var lines []string
-	for _, f := range list.Files {
+	for _, f := range files {
 		if f.SHA256 != sums[f.Name] {
 			return fmt.Errorf("%q has the SHA-256 %q, and was sent with %q", f.Name, f.SHA256, sums[f.Name])
 		}
@@ -35,17 +28,13 @@ func (p *player) decidable(ctx context.Context, id string, sums map[string]strin
 		_, text, _ := strings.Cut(line, "\x00")
 		digest.Write([]byte(text))
 	}
-	var answer struct {
-		Request struct {
-			Digest string `json:"manifestDigest"`
-		} `json:"airlockRequest"`
-	}
-	if err := p.call(ctx, "mia", http.MethodGet, "/"+id, nil, &answer); err != nil {
+	r, err := p.api().Get(ctx, "mia", id)
+	if err != nil {
 		return err
 	}
-	if want := fmt.Sprintf("%x", digest.Sum(nil)); answer.Request.Digest != want || len(list.Files) != len(sums) {
-		return fmt.Errorf("the manifest digest is %q for %d files, and %q for the %d that were sent", answer.Request.Digest, len(list.Files), want, len(sums))
+	if want := fmt.Sprintf("%x", digest.Sum(nil)); r.Digest != want || len(files) != len(sums) {
+		return fmt.Errorf("the manifest digest is %q for %d files, and %q for the %d that were sent", r.Digest, len(files), want, len(sums))
 	}
-	p.say("manifest digest %s: that of %s as sent", answer.Request.Digest, plural(len(sums), "file"))
+	p.say("manifest digest %s: that of %s as sent", r.Digest, plural(len(sums), "file"))
 	return nil
 }

@@ -109,12 +109,8 @@ func introduce(a *localazure.Azure, out io.Writer) {
 	}
 	fmt.Fprintf(out, "\nPeople, and a look at the workspace through their eyes:\n")
 	for _, l := range localazure.Logins() {
-		audience := w.Audience()
-		if l.Roles == nil {
-			audience = localazure.APIAudience
-		}
 		fmt.Fprintf(out, "  %-5s %-16s curl -H \"Authorization: Bearer $(curl -s '%s/token?user=%s&aud=%s')\" %s/api/workspaces/%s/requests\n",
-			l.Name, l.Title, a.Entra.URL(), l.Name, audience, a.Host.URL(), w.ID)
+			l.Name, l.Title, a.Entra.URL(), l.Name, l.Audience(w), a.Host.URL(), w.ID)
 	}
 	fmt.Fprintf(out, `
 Make a request and put a file into it (ada):

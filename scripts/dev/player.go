@@ -1,25 +1,20 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
+	"airlock/scripts/apiclient"
 	"airlock/scripts/localazure"
 )
 
@@ -33,70 +28,16 @@ type player struct {
 	made      []string      // ids of its requests
 }
 
-// request is what the player reads of a request.
-type request struct {
-	ID            string `json:"id"`
-	Status        string `json:"status"`
-	StatusMessage string `json:"statusMessage"`
-}
-
 // say prints one step with the time since the scenario began.
 func (p *player) say(format string, args ...any) {
 	fmt.Fprintf(p.out, "  %6.2f s  %s\n", time.Since(p.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// call sends a request as somebody and decodes the answer; any status but 2xx is an error with the server's sentence.
-func (p *player) call(ctx context.Context, who, method, path string, body, answer any) error {
-	token, err := p.azure.Token(who, p.workspace)
-	if err != nil {
-		return err
-	}
-	var content io.Reader
-	if body != nil {
-		encoded, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		content = bytes.NewReader(encoded)
-	}
-	r, err := http.NewRequestWithContext(ctx, method, p.azure.Host.URL()+"/api/workspaces/"+p.workspace.ID+"/requests"+path, content)
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, 4<<20))
-	if err != nil {
-		return err
-	}
-	if response.StatusCode >= 300 {
-		return fmt.Errorf("%s %s as %s: status %d: %s", method, path, who, response.StatusCode, text)
-	}
-	return json.Unmarshal(text, answer)
-}
-
-// act does one thing to a request and returns it.
-func (p *player) act(ctx context.Context, who, id, action string, body any) (request, error) {
-	var answer struct {
-		Request request `json:"airlockRequest"`
-	}
-	path := "/" + id + "/" + action
-	if id == "" {
-		path = ""
-	}
-	err := p.call(ctx, who, http.MethodPost, path, body, &answer)
-	return answer.Request, err
-}
+// api calls the workspace's API, as anybody.
+func (p *player) api() *apiclient.Client { return p.azure.Client(p.workspace) }
 
 func (p *player) create(ctx context.Context, who, direction, title string) (string, error) {
-	r, err := p.act(ctx, who, "", "", map[string]string{"type": direction, "title": title, "businessJustification": "A demonstration"})
+	r, err := p.api().Create(ctx, who, apiclient.NewRequest{Type: direction, Title: title, Justification: "A demonstration"})
 	if err == nil {
 		p.made = append(p.made, r.ID)
 		p.say("%s makes an %s request: %s", who, direction, r.Status)
@@ -105,7 +46,7 @@ func (p *player) create(ctx context.Context, who, direction, title string) (stri
 }
 
 func (p *player) submit(ctx context.Context, who, id string) error {
-	r, err := p.act(ctx, who, id, "submit", nil)
+	r, err := p.api().Act(ctx, who, id, "submit", nil)
 	if err == nil {
 		p.say("%s submits: %s", who, r.Status)
 	}
@@ -113,40 +54,29 @@ func (p *player) submit(ctx context.Context, who, id string) error {
 }
 
 func (p *player) review(ctx context.Context, who, id, decision, explanation string) error {
-	r, err := p.act(ctx, who, id, "review", map[string]string{"decision": decision, "decisionExplanation": explanation})
+	r, err := p.api().Act(ctx, who, id, "review", apiclient.Review{Decision: decision, Explanation: explanation})
 	if err == nil {
 		p.say("%s reviews (%s): %s", who, decision, r.Status)
 	}
 	return err
 }
 
+// gap is between two looks at something that takes its time.
+const gap = 40 * time.Millisecond
+
 // await waits until the request has the status, and says how long that took.
-func (p *player) await(ctx context.Context, id, status string) (request, error) {
+func (p *player) await(ctx context.Context, id, status string) error {
 	started := time.Now()
-	whole := ctx
-	ctx, cancel := context.WithTimeout(ctx, p.patience)
-	defer cancel()
-	var answer struct {
-		Request request `json:"airlockRequest"`
+	r, err := p.api().Await(ctx, "olga", id, status, gap, p.patience)
+	if err == nil {
+		p.say("%s after %.2f s%s", status, time.Since(started).Seconds(), quoted(r.StatusMessage))
 	}
-	for {
-		err := p.call(ctx, "olga", http.MethodGet, "/"+id, nil, &answer)
-		switch {
-		case whole.Err() != nil:
-			return answer.Request, context.Cause(whole)
-		case ctx.Err() != nil:
-			return answer.Request, fmt.Errorf("still %s after %s, not %s: %s", answer.Request.Status, p.patience, status, answer.Request.StatusMessage)
-		case err != nil:
-			return answer.Request, err
-		case answer.Request.Status == status:
-			p.say("%s after %.2f s%s", status, time.Since(started).Seconds(), quoted(answer.Request.StatusMessage))
-			return answer.Request, nil
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(40 * time.Millisecond):
-		}
-	}
+	return err
+}
+
+// eventually tries again until it works or patience ends.
+func (p *player) eventually(ctx context.Context, try func() error) error {
+	return apiclient.Eventually(ctx, gap, p.patience, try)
 }
 
 func quoted(message string) string {
@@ -156,37 +86,24 @@ func quoted(message string) string {
 	return ": “" + message + "”"
 }
 
-// link asks for a link to the request's files.
-func (p *player) link(ctx context.Context, who, id string) (string, error) {
-	var answer struct {
-		URL string `json:"containerUrl"`
-	}
-	err := p.call(ctx, who, http.MethodGet, "/"+id+"/link", nil, &answer)
-	return answer.URL, err
-}
-
 // source is a file to be uploaded.
 type source struct {
 	name string
-	open func() (io.ReadSeekCloser, error)
+	open func() (io.ReadCloser, error)
 }
 
 // text is a small file.
 func text(name, content string) source {
-	return source{name, func() (io.ReadSeekCloser, error) { return nopCloser{strings.NewReader(content)}, nil }}
+	return source{name, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }}
 }
-
-type nopCloser struct{ *strings.Reader }
-
-func (nopCloser) Close() error { return nil }
 
 // upload puts files into the request's container through its link, with the SDK that people use.
 func (p *player) upload(ctx context.Context, who, id string, files ...source) (map[string]string, error) {
-	url, err := p.link(ctx, who, id)
+	link, err := p.api().Link(ctx, who, id)
 	if err != nil {
 		return nil, err
 	}
-	client, err := container.NewClientWithNoCredential(url, nil)
+	folder, err := apiclient.Open(link, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -197,12 +114,12 @@ func (p *player) upload(ctx context.Context, who, id string, files ...source) (m
 			return nil, err
 		}
 		hash := sha256.New()
-		_, err = client.NewBlockBlobClient(f.name).UploadStream(ctx, io.TeeReader(reader, hash), &blockblob.UploadStreamOptions{
+		_, err = folder.NewBlockBlobClient(f.name).UploadStream(ctx, io.TeeReader(reader, hash), &blockblob.UploadStreamOptions{
 			BlockSize: 8 << 20, Concurrency: 2, HTTPHeaders: &blob.HTTPHeaders{BlobContentType: to.Ptr("application/octet-stream")},
 		})
 		reader.Close()
 		if err != nil {
-			return nil, fmt.Errorf("upload %q: %w", f.name, withoutLink(err))
+			return nil, fmt.Errorf("upload %q: %w", f.name, apiclient.WithoutLink(err))
 		}
 		sums[f.name] = hex.EncodeToString(hash.Sum(nil))
 	}
@@ -210,42 +127,16 @@ func (p *player) upload(ctx context.Context, who, id string, files ...source) (m
 	return sums, nil
 }
 
-// download reads everything through a link and returns the SHA-256 of each file.
-func (p *player) download(ctx context.Context, url string) (map[string]string, error) {
-	client, err := container.NewClientWithNoCredential(url, nil)
-	if err != nil {
-		return nil, err
-	}
-	sums := map[string]string{}
-	for pager := client.NewListBlobsFlatPager(nil); pager.More(); {
-		page, err := pager.NextPage(ctx)
-		if err != nil {
-			return nil, withoutLink(err)
-		}
-		for _, item := range page.Segment.BlobItems {
-			got, err := client.NewBlobClient(*item.Name).DownloadStream(ctx, nil)
-			if err != nil {
-				return nil, withoutLink(err)
-			}
-			hash := sha256.New()
-			_, err = io.Copy(hash, got.Body)
-			got.Body.Close()
-			if err != nil {
-				return nil, err
-			}
-			sums[*item.Name] = hex.EncodeToString(hash.Sum(nil))
-		}
-	}
-	return sums, nil
-}
-
 // receive downloads as somebody and compares with what was uploaded.
-func (p *player) receive(ctx context.Context, who, id string, want map[string]string) (string, error) {
-	url, err := p.link(ctx, who, id)
+func (p *player) receive(ctx context.Context, who, id string, want map[string]string) (link string, err error) {
+	if link, err = p.api().Link(ctx, who, id); err != nil {
+		return "", err
+	}
+	folder, err := apiclient.Open(link, nil)
 	if err != nil {
 		return "", err
 	}
-	got, err := p.download(ctx, url)
+	got, err := apiclient.Sums(ctx, folder)
 	if err != nil {
 		return "", err
 	}
@@ -258,35 +149,24 @@ func (p *player) receive(ctx context.Context, who, id string, want map[string]st
 		}
 	}
 	p.say("%s downloads %s: every SHA-256 is that of the original", who, plural(len(got), "file"))
-	return url, nil
+	return link, nil
 }
 
 // dead checks that a link, which worked before, answers 404.
-func (p *player) dead(ctx context.Context, url string) error {
-	base, query, _ := strings.Cut(url, "?")
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"?restype=container&comp=list&"+query, nil)
+func (p *player) dead(ctx context.Context, link string) error {
+	folder, err := apiclient.Open(link, nil)
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(r)
+	alive, err := apiclient.Alive(ctx, folder)
 	if err != nil {
-		return withoutLink(err)
+		return err
 	}
-	response.Body.Close()
-	if response.StatusCode != http.StatusNotFound {
-		return fmt.Errorf("the old link answers %d, not 404", response.StatusCode)
+	if alive {
+		return errors.New("the old link still works")
 	}
 	p.say("the old link answers 404")
 	return nil
-}
-
-// withoutLink keeps what storage said and drops the request, which holds a signature.
-func withoutLink(err error) error {
-	var response *azcore.ResponseError
-	if errors.As(err, &response) {
-		return fmt.Errorf("storage answers %d %s", response.StatusCode, response.ErrorCode)
-	}
-	return errors.New("storage cannot be reached")
 }
 
 func plural(n int, noun string) string {
@@ -294,13 +174,4 @@ func plural(n int, noun string) string {
 		return "one " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-func sortedNames(sums map[string]string) []string {
-	var names []string
-	for name := range sums {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer azure.Stop()
 	azure.Defender.Behave(defender.Behavior{Silent: true}) // the workspace does without it
-	p := &people{azure: azure, workspace: azure.Workspaces[1], out: out}
+	p := &people{Client: azure.Client(azure.Workspaces[1]), azure: azure, out: out}
 	if err := p.allow(ctx, *size*gib); err != nil {
 		return err
 	}

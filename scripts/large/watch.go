@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 )
 
@@ -48,46 +47,32 @@ func (w *watch) hashed(ctx context.Context) (sum string, err error) {
 			w.say("kill %d of the handler, after %d reads of 64 MiB", w.killed, w.reads)
 			continue
 		}
-		status, err := w.status(ctx)
+		r, err := w.Get(ctx, "ada", w.id) // a handler that was just killed does not answer
 		switch {
 		case err != nil && time.Since(moved) > patience:
 			return "", err
-		case err == nil && status == "in_review":
+		case err == nil && r.Status == "in_review":
 			w.say("in review after %s", time.Since(begun).Round(time.Second))
 			return w.sum(ctx)
-		case err == nil && status != "submitted":
-			return "", fmt.Errorf("the request is %s", status)
+		case err == nil && r.Status != "submitted":
+			return "", fmt.Errorf("the request is %s", r.Status)
 		case time.Since(moved) > patience:
 			return "", errors.New("nothing goes on")
 		}
 	}
 }
 
-// status looks at the request. A handler that was just killed does not answer.
-func (w *watch) status(ctx context.Context) (string, error) {
-	var r struct {
-		Request request `json:"airlockRequest"`
-	}
-	err := w.ada(ctx, http.MethodGet, "/"+w.id, nil, &r)
-	return r.Request.Status, err
-}
-
 // sum is what the request says of its one file.
 func (w *watch) sum(ctx context.Context) (string, error) {
-	var list struct {
-		Files []struct {
-			Size   int64   `json:"size"`
-			SHA256 *string `json:"sha256"`
-		} `json:"files"`
-	}
-	if err := w.ada(ctx, http.MethodGet, "/"+w.id+"/files", nil, &list); err != nil {
+	files, err := w.Files(ctx, "ada", w.id)
+	if err != nil {
 		return "", err
 	}
-	if len(list.Files) != 1 || list.Files[0].SHA256 == nil || list.Files[0].Size != w.size {
-		return "", fmt.Errorf("the request has %+v", list.Files)
+	if len(files) != 1 || files[0].SHA256 == "" || files[0].Size != w.size {
+		return "", fmt.Errorf("the request has %+v", files)
 	}
-	w.say("SHA-256 of the request's %d GiB:       %s", w.size/gib, *list.Files[0].SHA256)
-	return *list.Files[0].SHA256, nil
+	w.say("SHA-256 of the request's %d GiB:       %s", w.size/gib, files[0].SHA256)
+	return files[0].SHA256, nil
 }
 
 // judge says what is not as it must be.

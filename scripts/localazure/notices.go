@@ -2,9 +2,7 @@ package localazure
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 
 	"airlock/statemachine"
 )
@@ -20,25 +18,12 @@ func (t Telling) String() string { return t.What + " → " + t.Audience }
 // Tellings reads the audit trail of a request and says, by the table of who is told what, which notices it asks for, in
 // order.
 func (a *Azure) Tellings(ctx context.Context, w Workspace, request string) ([]Telling, error) {
-	token, err := a.Token("olga", w)
-	if err != nil {
-		return nil, err
-	}
-	status, answer, err := call(ctx, http.MethodGet, a.Host.URL()+"/api/workspaces/"+w.ID+"/requests/"+request+"/audit", token, nil)
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("status %d: %s", status, answer)
-	}
-	var trail struct {
-		Records []struct{ What, From, To string }
-	}
-	if err == nil {
-		err = json.Unmarshal([]byte(answer), &trail)
-	}
+	trail, _, err := a.Client(w).Trail(ctx, "olga", request)
 	if err != nil {
 		return nil, fmt.Errorf("trail of %s: %w", request, err)
 	}
 	var due []Telling
-	for _, r := range trail.Records {
+	for _, r := range trail {
 		what, occasion := r.To, statemachine.StatusChanged
 		if r.From == r.To {
 			what, occasion = r.What, statemachine.Occasion(r.What)

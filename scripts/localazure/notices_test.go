@@ -1,7 +1,6 @@
 package localazure_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,7 +20,6 @@ import (
 	"airlock/scripts/jsonschema"
 	"airlock/scripts/localazure"
 	"airlock/scripts/localazure/defender"
-	"airlock/scripts/localazure/entraid"
 	"airlock/scripts/watch"
 )
 
@@ -246,34 +244,10 @@ func mailsMatch(t *testing.T, a *localazure.Azure, heard *ear) {
 func TestLocationInTheNotice(t *testing.T) {
 	w := azure.Workspaces[1]
 	settings := func(include bool) {
-		token, err := azure.Entra.Token("tara", entraid.TokenOptions{Audience: localazure.APIAudience})
+		err := azure.Client(w).Configure(context.Background(), "tara", func(settings map[string]any) { settings["includeLocationInNotice"] = include })
 		if err != nil {
 			t.Fatal(err)
 		}
-		ask := func(method string, body []byte, etag string) (map[string]any, string) {
-			r, err := http.NewRequest(method, azure.Host.URL()+"/api/workspaces/"+w.ID+"/airlock", bytes.NewReader(body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.Header = http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}, "If-Match": {etag}}
-			response, err := http.DefaultClient.Do(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer response.Body.Close()
-			var answer map[string]any
-			if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || response.StatusCode != http.StatusOK {
-				t.Fatalf("%s: %d %v, %v", method, response.StatusCode, answer, err)
-			}
-			return answer, response.Header.Get("ETag")
-		}
-		read, etag := ask(http.MethodGet, nil, "")
-		read["includeLocationInNotice"] = include
-		body, err := json.Marshal(read)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ask(http.MethodPut, body, etag)
 	}
 	settings(true)
 	t.Cleanup(func() { settings(false) })

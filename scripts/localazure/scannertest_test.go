@@ -5,18 +5,12 @@ import (
 	"net/http"
 	"testing"
 
-	"airlock/scripts/localazure"
 	"airlock/scripts/localazure/defender"
-	"airlock/scripts/localazure/entraid"
 )
 
 // TestScannerTest puts the test file before a scanner that works, and then before one that is silent. Neither is a request.
 func TestScannerTest(t *testing.T) {
-	token, err := azure.Entra.Token("tara", entraid.TokenOptions{Audience: localazure.APIAudience})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tara := client{t, azure, token, azure.Workspaces[0]}
+	tara := as(t, azure, "tara", azure.Workspaces[0])
 	type result struct {
 		State, Event, Tag, Problem string
 		Started                    float64 `json:"startedWhen"`

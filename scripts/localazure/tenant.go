@@ -1,11 +1,9 @@
 package localazure
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
+	"airlock/scripts/apiclient"
 	"airlock/scripts/localazure/entraid"
 )
 
@@ -46,7 +45,15 @@ func demoWorkspaces() []Workspace {
 // Login is a demo user's name for the token endpoint.
 type Login struct {
 	Name, Title string
-	Roles       []string // in every workspace
+	Roles       []string // in every workspace; nil: in the TRE
+}
+
+// Audience is that of the tokens with which somebody has their roles in a workspace.
+func (l Login) Audience(w Workspace) string {
+	if l.Roles == nil {
+		return APIAudience
+	}
+	return w.Audience()
 }
 
 // Logins are the people of the local TRE.
@@ -128,64 +135,51 @@ func (a *Azure) makeTable(ctx context.Context) error {
 
 // configure gives every workspace its settings through the API, as a TRE admin does. Settings that are there stay.
 func (a *Azure) configure(ctx context.Context) error {
-	token, err := a.Entra.Token("tara", entraid.TokenOptions{Audience: APIAudience})
-	if err != nil {
-		return err
-	}
 	for _, w := range a.Workspaces {
-		if err := a.putSettings(ctx, token, w); err != nil {
+		if err := a.putSettings(ctx, w); err != nil {
 			return fmt.Errorf("settings of %s: %w", w.Name, err)
 		}
 	}
 	return nil
 }
 
-func (a *Azure) putSettings(ctx context.Context, token string, w Workspace) error {
+func (a *Azure) putSettings(ctx context.Context, w Workspace) error {
+	client := a.Client(w)
+	err := client.Call(ctx, "tara", http.MethodGet, "/airlock", nil, nil)
+	if missing := (*apiclient.Refusal)(nil); !errors.As(err, &missing) {
+		return err
+	}
 	var members []map[string]any
 	for _, l := range Logins() {
 		if u, ok := a.Entra.User(l.Name); ok && l.Roles != nil {
 			members = append(members, map[string]any{"id": u.ID, "name": u.DisplayName, "email": u.Email, "roles": l.Roles})
 		}
 	}
-	body, err := json.Marshal(map[string]any{
+	return client.Call(ctx, "tara", http.MethodPut, "/airlock", map[string]any{
 		"displayName": w.Name, "description": "A workspace of the local TRE", "directions": []string{"import", "export"},
 		"audience": w.Audience(), "members": members, "maxFiles": w.MaxFiles, "maxBytes": int64(5) << 30, "scanning": w.Scanning,
 		"approvals": 1, "suffix": w.Suffix, "nameDenied": []string{"*.exe"},
-	})
-	if err != nil {
-		return err
-	}
-	address := a.Host.URL() + "/api/workspaces/" + w.ID + "/airlock"
-	status, _, err := call(ctx, http.MethodGet, address, token, nil)
-	if err != nil || status == http.StatusOK {
-		return err
-	}
-	status, answer, err := call(ctx, http.MethodPut, address, token, body)
-	if err == nil && status >= 300 {
-		err = fmt.Errorf("status %d: %s", status, answer)
-	}
-	return err
+	}, nil)
 }
 
-func call(ctx context.Context, method, address, token string, body []byte) (int, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
-	if err != nil {
-		return 0, "", err
+// callTime bounds a call of the API: longer than the API gives itself.
+const callTime = time.Minute
+
+// Client calls the API of a workspace as the people of the local TRE, with a new token each time.
+func (a *Azure) Client(w Workspace) *apiclient.Client {
+	return &apiclient.Client{
+		HTTP: &http.Client{Timeout: callTime}, App: a.Host.URL(), Workspace: w.ID,
+		Token: func(who string) (string, error) { return a.Token(who, w) },
 	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, "", err
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	return response.StatusCode, string(answer), err
 }
 
 // Token returns an access token of a demo user for a workspace.
 func (a *Azure) Token(login string, w Workspace) (string, error) {
-	return a.Entra.Token(login, entraid.TokenOptions{Audience: w.Audience()})
+	audience := w.Audience()
+	for _, l := range Logins() {
+		if l.Name == login {
+			audience = l.Audience(w)
+		}
+	}
+	return a.Entra.Token(login, entraid.TokenOptions{Audience: audience})
 }

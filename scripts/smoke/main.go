@@ -14,12 +14,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
 	"time"
+
+	"airlock/scripts/apiclient"
 )
 
 func main() {
@@ -53,7 +56,11 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 			return err
 		}
 	}
-	w := &walk{app: strings.TrimSuffix(*app, "/"), workspace: *workspace, token: token, wait: *wait, out: out, began: time.Now()}
+	client := &apiclient.Client{
+		HTTP: &http.Client{Timeout: callTime}, App: strings.TrimSuffix(*app, "/"), Workspace: *workspace,
+		Token: func(string) (string, error) { return token, nil },
+	}
+	w := &walk{Client: client, wait: *wait, out: out, began: time.Now()}
 	return w.walk(ctx)
 }
 
