@@ -64,6 +64,7 @@ type Location struct {
 
 // Contact is a person, or a group with an address of its own, as a notice names them.
 type Contact struct {
+	ID    string `json:"id,omitempty"` // Entra object id; empty for an address alone
 	Name  string `json:"name,omitempty"`
 	Email string `json:"email,omitempty"`
 }
@@ -142,7 +143,7 @@ func (s *Service) people(a statemachine.Audience, r Request, settings Settings) 
 	var people []Contact
 	switch a {
 	case statemachine.AudienceRequester:
-		return []Contact{{r.CreatedBy.Name, cmp.Or(r.CreatedBy.Email, settings.member(r.CreatedBy.ID).Email)}}
+		return []Contact{{r.CreatedBy.ID, r.CreatedBy.Name, cmp.Or(r.CreatedBy.Email, settings.member(r.CreatedBy.ID).Email)}}
 	case statemachine.AudienceOperators:
 		for _, address := range s.Operators {
 			people = append(people, Contact{Email: address})
@@ -152,7 +153,7 @@ func (s *Service) people(a statemachine.Audience, r Request, settings Settings) 
 	for _, m := range settings.Members {
 		if a == statemachine.AudienceOwners && slices.Contains(m.Roles, RoleOwner) ||
 			a == statemachine.AudienceReviewers && mayReview(m, r, settings, s.Now()) {
-			people = append(people, Contact{m.Name, m.Email})
+			people = append(people, Contact{m.ID, m.Name, m.Email})
 		}
 	}
 	return people

@@ -124,7 +124,10 @@ func TestPeopleWithoutAnAddressAreCounted(t *testing.T) {
 	if !slices.Equal(n.Recipients, []string{"Mia@example.org", "Max@example.org"}) || n.Unaddressed != 1 {
 		t.Errorf("reviewers: %v, %d without an address", n.Recipients, n.Unaddressed)
 	}
-	want := []airlock.Contact{{Name: "Mia", Email: "Mia@example.org"}, {Name: "Max", Email: "Max@example.org"}, {Name: "Nora"}}
+	want := []airlock.Contact{
+		{ID: manager.ID, Name: "Mia", Email: "Mia@example.org"}, {ID: second.ID, Name: "Max", Email: "Max@example.org"},
+		{ID: "a0000000-0000-4000-8000-0000000000aa", Name: "Nora"},
+	}
 	if !slices.Equal(n.MustAct, want) || n.Turn != sm.TurnReviewer {
 		t.Errorf("%s: %v have to act, want %v", n.Turn, n.MustAct, want)
 	}

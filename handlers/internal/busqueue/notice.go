@@ -57,8 +57,8 @@ type content struct {
 }
 
 type mustAct struct {
-	Turn   string   `json:"turn"`
-	People []person `json:"people"`
+	Turn   string    `json:"turn"`
+	People []contact `json:"people"`
 }
 
 type location struct {
@@ -93,6 +93,13 @@ type request struct {
 }
 
 type person struct {
+	Name  string `json:"name"`
+	Email string `json:"email"`
+}
+
+// contact is somebody who has to act.
+type contact struct {
+	ID    string `json:"id,omitempty"` // Entra object id
 	Name  string `json:"name"`
 	Email string `json:"email"`
 }
@@ -240,18 +247,18 @@ func (c *cutter) addresses(all []string) []string {
 }
 
 // people returns the first of the people, as many as fit, with their names and addresses whole.
-func (c *cutter) people(all []airlock.Contact) []person {
-	fitting := []person{}
+func (c *cutter) people(all []airlock.Contact) []contact {
+	fitting := []contact{}
 	size := 0
 	for _, p := range all {
-		for _, r := range p.Name + p.Email {
+		for _, r := range p.ID + p.Name + p.Email {
 			size += encodedSize(r)
 		}
-		if size += len(`{"name":"","email":""},`); size > maxAddresses {
+		if size += len(`{"id":"","name":"","email":""},`); size > maxAddresses {
 			c.cut = true
 			break
 		}
-		fitting = append(fitting, person{p.Name, p.Email})
+		fitting = append(fitting, contact(p))
 	}
 	return fitting
 }

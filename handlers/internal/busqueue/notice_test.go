@@ -41,7 +41,7 @@ func aNotice() airlock.Notice {
 		CreatedBy: airlock.Person{ID: "oid-1", Name: "Rosa", Email: "rosa@example.org", Roles: []airlock.Role{airlock.RoleResearcher}},
 		UpdatedBy: airlock.Person{ID: "oid-2", Name: "Max", Email: "max@example.org"}, CreatedWhen: at(100), UpdatedWhen: at(250),
 		Decision: statemachine.DecisionApproved, Explanation: "Fine.", Page: "https://tre.example.org/workspaces/ws-1/requests/" + aRequest,
-		Recipients: []string{"rosa@example.org"}, Unaddressed: 1, MustAct: []airlock.Contact{{Name: "Max", Email: "max@example.org"}},
+		Recipients: []string{"rosa@example.org"}, Unaddressed: 1, MustAct: []airlock.Contact{{ID: "b0683fcc-6167-4dd5-a56b-8e050cf11cc0", Name: "Max", Email: "max@example.org"}},
 		Location: airlock.Location{URL: "https://account.blob.core.windows.net/id?sig=x&se=y", ExpiresAt: at(0).Add(time.Hour)},
 		RecipientsByRole: map[string][]string{
 			"workspace_owner": {"olga@example.org"}, "workspace_researcher": {"rosa@example.org", "ralf@example.org"}, "airlock_manager": {"max@example.org"},
@@ -202,7 +202,7 @@ func TestNoticeOfTheWorst(t *testing.T) {
 			RecipientsByRole: map[string][]string{"workspace_owner": people, "workspace_researcher": people, "airlock_manager": people},
 			Files:            []airlock.FileSummary{{Name: worst, Size: 1}, {Name: "small", Size: 2}},
 			Turn:             statemachine.Turn(worst), Occasion: statemachine.Occasion(worst), Location: airlock.Location{URL: worst},
-			MustAct: slices.Repeat([]airlock.Contact{{Name: worst[:200], Email: worst[:200]}}, 1000),
+			MustAct: slices.Repeat([]airlock.Contact{{ID: worst[:100], Name: worst[:200], Email: worst[:200]}}, 1000),
 		}
 		if w := encoded(t, n); !w.Data.Request.TextsTruncated || !w.Data.Shortened || len(w.Data.To) == 0 {
 			t.Errorf("%q: %+v", piece, w.Data)
@@ -230,7 +230,7 @@ func TestNoticeAlwaysFits(t *testing.T) {
 		n.Files = slices.Repeat([]airlock.FileSummary{{Name: text("file"), Size: rapid.Int64().Draw(t, "size")}},
 			rapid.SampledFrom([]int{0, 1, 100}).Draw(t, "files"))
 		n.FileCount = len(n.Files)
-		n.MustAct = slices.Repeat([]airlock.Contact{{Name: text("who"), Email: text("where")}}, rapid.SampledFrom([]int{0, 1, 200}).Draw(t, "people"))
+		n.MustAct = slices.Repeat([]airlock.Contact{{ID: text("id"), Name: text("who"), Email: text("where")}}, rapid.SampledFrom([]int{0, 1, 200}).Draw(t, "people"))
 		n.Turn, n.Occasion = statemachine.Turn(text("turn")), statemachine.Occasion(text("occasion"))
 		n.Location.URL = text("location")
 		w := encoded(t, n)
