@@ -12,9 +12,8 @@ import (
 const defaultExplanation = "Decision Explanation"
 
 type reviewInput struct {
-	Workspace id `path:"workspace_id" doc:"The workspace."`
-	Request   id `path:"airlock_request_id" doc:"The request."`
-	Body      struct {
+	OfRequest
+	Body struct {
 		_           struct{}  `additionalProperties:"true"`
 		Approval    *lenient  `json:"approval,omitempty" nullable:"false" doc:"AzureTRE's form: true approves, false rejects."`
 		Decision    *decision `json:"decision,omitempty" doc:"Instead of approval. changes_requested gives the request back to its requester and needs an explanation."`
@@ -26,18 +25,16 @@ type reviewInput struct {
 }
 
 type reasonInput struct {
-	Workspace id `path:"workspace_id" doc:"The workspace."`
-	Request   id `path:"airlock_request_id" doc:"The request."`
-	Body      struct {
+	OfRequest
+	Body struct {
 		_      struct{} `additionalProperties:"true"`
 		Reason text     `json:"reason" doc:"Why, in Markdown."`
 	} `nameHint:"Reason"`
 }
 
 type handOverInput struct {
-	Workspace id `path:"workspace_id" doc:"The workspace."`
-	Request   id `path:"airlock_request_id" doc:"The request."`
-	Body      struct {
+	OfRequest
+	Body struct {
 		_      struct{} `additionalProperties:"true"`
 		Person id       `json:"person" doc:"Entra object id of who takes the claim."`
 	} `nameHint:"HandOver"`
@@ -62,7 +59,7 @@ func (s *server) addActions() {
 			id: string(a.action) + "Request", method: http.MethodPost, path: requestPath + "/" + string(a.action), tag: "Actions",
 			summary: a.summary, about: a.about + " A body is not looked at. 400 says that the status does not allow it, 409 that a rule does not.",
 			fails: refusals,
-		}, func(ctx context.Context, who airlock.Identity, in *ofRequest) (*requestOutput, error) {
+		}, func(ctx context.Context, who airlock.Identity, in *OfRequest) (*requestOutput, error) {
 			return s.output(a.do(s.Service, ctx, who, in.Workspace.lower(), in.Request.lower()))
 		})
 	}
@@ -100,7 +97,7 @@ func (s *server) addActions() {
 		id: "createReviewDesktop", method: http.MethodPost, path: requestPath + "/review-user-resource", tag: "Actions",
 		summary: "Make a review desktop: not here", success: http.StatusNotImplemented, fails: []int{http.StatusNotImplemented},
 		about: "Always 501: review desktops are made by the TRE. The notice of in_review carries what an automation needs to make one.",
-	}, func(context.Context, airlock.Identity, *ofRequest) (*struct{}, error) {
+	}, func(context.Context, airlock.Identity, *OfRequest) (*struct{}, error) {
 		return nil, newProblem(http.StatusNotImplemented, "no_review_desktops",
 			"Review desktops are made by the TRE, not by the airlock: ask for one in the review workspace, and open the files there with the request's link.")
 	})

@@ -19,9 +19,8 @@ import (
 )
 
 type filesInput struct {
-	Workspace id  `path:"workspace_id" doc:"The workspace."`
-	Request   id  `path:"airlock_request_id" doc:"The request."`
-	Round     int `query:"round" minimum:"1" doc:"An earlier round's files, as they were submitted. Default: the present round."`
+	OfRequest
+	Round int `query:"round" minimum:"1" doc:"An earlier round's files, as they were submitted. Default: the present round."`
 }
 
 type filesOutput struct {
@@ -59,16 +58,15 @@ type verdict struct {
 }
 
 type auditInput struct {
-	Workspace id     `path:"workspace_id" doc:"The workspace."`
-	Request   id     `path:"airlock_request_id" doc:"The request."`
-	Format    string `query:"format" enum:"json,jsonl,csv" doc:"Default: what the Accept header names first, or json."`
-	Accept    string `header:"Accept" hidden:"true"`
+	OfRequest
+	Format string `query:"format" enum:"json,jsonl,csv" doc:"Default: what the Accept header names first, or json."`
+	Accept string `header:"Accept" hidden:"true"`
 }
 
 type workspaceAuditInput struct {
-	Workspace id     `path:"workspace_id" doc:"The workspace."`
-	Format    string `query:"format" enum:"json,jsonl,csv" doc:"Default: what the Accept header names first, or json."`
-	Accept    string `header:"Accept" hidden:"true"`
+	OfWorkspace
+	Format string `query:"format" enum:"json,jsonl,csv" doc:"Default: what the Accept header names first, or json."`
+	Accept string `header:"Accept" hidden:"true"`
 }
 
 type auditOutput struct {

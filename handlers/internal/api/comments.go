@@ -13,9 +13,8 @@ import (
 )
 
 type commentInput struct {
-	Workspace id `path:"workspace_id" doc:"The workspace."`
-	Request   id `path:"airlock_request_id" doc:"The request."`
-	Body      struct {
+	OfRequest
+	Body struct {
 		_          struct{}   `additionalProperties:"true"`
 		Text       text       `json:"text" minLength:"1" doc:"Markdown; refused where it could run or load something in a browser."`
 		Visibility visibility `json:"visibility" doc:"private is for reviewers among themselves; shared is for the requester and the workspace's owners too."`
@@ -28,10 +27,9 @@ type commentOutput struct {
 }
 
 type commentsInput struct {
-	Workspace id     `path:"workspace_id" doc:"The workspace."`
-	Request   id     `path:"airlock_request_id" doc:"The request."`
-	Limit     int    `query:"limit" minimum:"1" maximum:"1000" doc:"The longest page; default: 1000."`
-	Cursor    string `query:"cursor" maxLength:"20" doc:"From the Link header of the page before."`
+	OfRequest
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" doc:"The longest page; default: 1000."`
+	Cursor string `query:"cursor" maxLength:"20" doc:"From the Link header of the page before."`
 }
 
 type commentsOutput struct {

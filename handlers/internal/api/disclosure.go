@@ -11,9 +11,8 @@ import (
 )
 
 type disclosureInput struct {
-	Workspace id  `path:"workspace_id" doc:"The workspace."`
-	Request   id  `path:"airlock_request_id" doc:"The request."`
-	Round     int `query:"round" minimum:"1" doc:"Of the decision; default: the latest decision."`
+	OfRequest
+	Round int `query:"round" minimum:"1" doc:"Of the decision; default: the latest decision."`
 }
 
 type disclosureOutput struct {

@@ -10,7 +10,7 @@ import (
 )
 
 type listInput struct {
-	Workspace id           `path:"workspace_id" doc:"The workspace."`
+	OfWorkspace
 	Creator   string       `query:"creator_user_id" maxLength:"100" doc:"Only requests made by the person with this object id."`
 	Type      direction    `query:"type" doc:"Only this direction."`
 	Status    statusFilter `query:"status" doc:"Only this status. blocked stands for blocked_by_scan."`

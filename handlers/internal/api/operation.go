@@ -24,15 +24,16 @@ type operation struct {
 	content          map[string]*huma.MediaType // of the success, where it is not JSON alone
 }
 
-// ofWorkspace is the input of what needs only a workspace.
-type ofWorkspace struct {
+// OfWorkspace is the input of what needs only a workspace, and a part of that of what needs more. It is exported because huma
+// does not look into other embedded structs.
+type OfWorkspace struct {
 	Workspace id `path:"workspace_id" doc:"The workspace."`
 }
 
-// ofRequest is the input of what needs only a request.
-type ofRequest struct {
-	Workspace id `path:"workspace_id" doc:"The workspace."`
-	Request   id `path:"airlock_request_id" doc:"The request."`
+// OfRequest is the same of a request.
+type OfRequest struct {
+	OfWorkspace
+	Request id `path:"airlock_request_id" doc:"The request."`
 }
 
 // add puts an operation into the routes and into the document.

@@ -26,8 +26,8 @@ func (s *server) output(v airlock.View, err error) (*requestOutput, error) {
 }
 
 type createInput struct {
-	Workspace id `path:"workspace_id" doc:"The workspace."`
-	Body      struct {
+	OfWorkspace
+	Body struct {
 		_             struct{}  `additionalProperties:"true"`
 		Type          direction `json:"type" doc:"import brings files into the workspace, export takes files out."`
 		Title         *text     `json:"title,omitempty" default:"Airlock Request"`
@@ -58,7 +58,7 @@ func (s *server) addRequests() {
 	add(s, operation{
 		id: "getRequest", method: http.MethodGet, path: requestPath, tag: "Requests", summary: "Read a request",
 		about: "For everybody with a role in the workspace.",
-	}, func(ctx context.Context, who airlock.Identity, in *ofRequest) (*requestOutput, error) {
+	}, func(ctx context.Context, who airlock.Identity, in *OfRequest) (*requestOutput, error) {
 		return s.output(s.Service.Request(ctx, who, in.Workspace.lower(), in.Request.lower()))
 	})
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
@@ -83,7 +83,7 @@ func (s *server) create(ctx context.Context, who airlock.Identity, in *createInp
 	return &createOutput{"/api/workspaces/" + v.Request.WorkspaceID + "/requests/" + v.Request.ID, out.Body}, nil
 }
 
-func (s *server) link(ctx context.Context, who airlock.Identity, in *ofRequest) (*linkOutput, error) {
+func (s *server) link(ctx context.Context, who airlock.Identity, in *OfRequest) (*linkOutput, error) {
 	link, err := s.Service.Link(ctx, who, in.Workspace.lower(), in.Request.lower())
 	if err != nil {
 		return nil, err

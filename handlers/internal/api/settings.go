@@ -67,9 +67,9 @@ type place struct {
 }
 
 type putSettingsInput struct {
-	Workspace id     `path:"workspace_id" doc:"The workspace."`
-	IfMatch   string `header:"If-Match" maxLength:"500" doc:"The ETag that was read. Leave it out for a workspace that has no settings yet."`
-	Body      workspaceSettings
+	OfWorkspace
+	IfMatch string `header:"If-Match" maxLength:"500" doc:"The ETag that was read. Leave it out for a workspace that has no settings yet."`
+	Body    workspaceSettings
 }
 
 type settingsOutput struct {
@@ -83,7 +83,7 @@ func (s *server) addSettings() {
 	add(s, operation{
 		id: "getSettings", method: http.MethodGet, path: path, tag: "Workspaces", summary: "Read a workspace's settings",
 		about: "For everybody with a role in the workspace, and TRE admins.",
-	}, func(ctx context.Context, who airlock.Identity, in *ofWorkspace) (*settingsOutput, error) {
+	}, func(ctx context.Context, who airlock.Identity, in *OfWorkspace) (*settingsOutput, error) {
 		return settingsAnswer(s.Service.Settings(ctx, who, in.Workspace.lower()))
 	})
 	add(s, operation{
