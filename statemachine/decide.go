@@ -28,6 +28,7 @@ type Facts struct {
 	Rejected         bool   // somebody has rejected
 	SlotsOpen        int    // how many reviews are still needed
 	Claim            Claim  // whose claim holds at this moment
+	TooManyChanges   bool   // the request has changed so often that what is only advice is written down no more
 	SlotProblem      string // why the actor can fill none of the open slots, as a sentence; empty: they can
 
 	// What the actor brings.

@@ -39,6 +39,7 @@ const (
 	DataPurged        Guard = "data_purged"
 	Outlived          Guard = "outlived"
 	NotClaimed        Guard = "not_claimed"
+	ClaimsLeft        Guard = "claims_left"
 	ClaimedByYou      Guard = "claimed_by_you"
 	CanReview         Guard = "can_review"
 )
@@ -132,6 +133,8 @@ var guardRules = map[Guard]guardRule{
 		"It has to be kept for longer."},
 	NotClaimed: {func(f Facts) bool { return f.Claim != ClaimOther },
 		"Somebody else has claimed it. You can review it all the same, or claim it when their claim has ended."},
+	ClaimsLeft: {func(f Facts) bool { return !f.TooManyChanges },
+		"It has been claimed so often that no more claims are written down. You can review it all the same."},
 	ClaimedByYou: {func(f Facts) bool { return f.Claim == ClaimOwn },
 		"You have not claimed it, or your claim has ended."},
 	CanReview: {func(f Facts) bool { return !f.HeirUnfit },

@@ -44,7 +44,7 @@ func allFacts(visit func(sm.Facts)) {
 							Status: status, FailedIn: failed, Parties: parties, IsRequester: bit(1), DirectionEnabled: bit(2),
 							SelfReview: bit(3), Moving: bit(4), Claim: round.Claim, HeirUnfit: bit(0), SpokenThisRound: bit(5),
 							SlotsOpen: round.SlotsOpen, SlotProblem: round.SlotProblem, Rejected: round.Rejected, OneRejectionEnds: round.OneRejectionEnds,
-							FileProblem: problem, Explanation: bit(6), Idle: bit(7), Outlived: bit(7), TooManyDrafts: bit(7), Purged: bit(9), OnHold: bit(10),
+							FileProblem: problem, Explanation: bit(6), Idle: bit(7), Outlived: bit(7), TooManyDrafts: bit(7), TooManyChanges: bit(7), Purged: bit(9), OnHold: bit(10),
 							Held: bit(10), Sealed: bit(8), Arrived: bit(8),
 							GatesPassed: bit(8), Hashed: bit(8), GateBlocked: !bit(8),
 						})

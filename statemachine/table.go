@@ -105,9 +105,9 @@ func speaks(more ...Guard) []Guard {
 // claims are the rows with which reviewers tell each other who looks at it. A claim is advice and no lock: no review looks
 // at it. It ends by itself, so that nobody but its holder has to be able to take it away.
 var claims = []Transition{
-	{InReview, EventClaim, InReview, Reviewer, guards(NotTheRequester, FirstInRound, SlotOpen, NotClaimed), nil},
+	{InReview, EventClaim, InReview, Reviewer, guards(NotTheRequester, FirstInRound, SlotOpen, NotClaimed, ClaimsLeft), nil},
 	{InReview, EventUnclaim, InReview, Reviewer, guards(ClaimedByYou), nil},
-	{InReview, EventHandOver, InReview, Reviewer, guards(ClaimedByYou, CanReview), nil},
+	{InReview, EventHandOver, InReview, Reviewer, guards(ClaimedByYou, ClaimsLeft, CanReview), nil},
 }
 
 // claimShownTo is who is shown a claim: those who review requests, or look after them.

@@ -225,7 +225,7 @@ func facts(r Request, settings Settings, actor Actor) statemachine.Facts {
 		Purged:           !r.PurgedWhen.IsZero(), OnHold: r.OnHold, Held: held(r, settings),
 		Moving: statemachine.Moving(r.Owed), SpokenThisRound: r.ReviewedBy(actor.ID), Rejected: r.said(statemachine.DecisionRejected) > 0,
 	}
-	f.Claim = r.claimSeenBy(actor)
+	f.Claim, f.TooManyChanges = r.claimSeenBy(actor), len(r.History) >= maxChanges
 	policy, spoken := r.policy(settings), r.spoken()
 	if policy.reviewer(r, actor) {
 		f.Parties |= statemachine.Reviewer

@@ -12,10 +12,15 @@ const (
 	rowsOfOne  = 3 + 2     // rows that hold the request's document or a list of its files
 	roomBeside = 128 << 10 // bytes for the record, the keys and what surrounds each row
 	roomToGrow = 512       // bytes that a file's entry gains: ETags, its SHA-256, and a verdict of ordinary length
+
+	// A request holds all that ever became of it, and is one row of 1 MiB, in which a character takes two bytes. So what
+	// can be done again and again has an end. Half of the row is for files, for a round of reviews and for the end.
+	maxPast    = 128 << 10 // bytes of its history, its reviews and its policies with which another round begins
+	maxChanges = 200       // in its history, after which nobody can claim it
 )
 
-// tooLong says that the list of the files cannot be stored, now or with all that is to be noted about them; empty when it
-// can. It is found out at submit, where whoever has the files can do something about it.
+// tooLong says that the request or the list of its files cannot be stored, now or with all that is to be noted about them;
+// empty when they can. It is found out at submit, where whoever has the files can do something about it.
 func tooLong(r Request, m *Manifest) (string, error) {
 	list, err := storedSize(m.Files)
 	if err != nil {
@@ -24,6 +29,13 @@ func tooLong(r Request, m *Manifest) (string, error) {
 	request, err := storedSize(r)
 	if err != nil {
 		return "", fmt.Errorf("size of %s: %w", r.ID, err)
+	}
+	past, err := storedSize([]any{r.History, r.Reviews, r.Policies})
+	if err != nil {
+		return "", fmt.Errorf("size of %s: %w", r.ID, err)
+	}
+	if past > maxPast {
+		return "So much has become of this request that it cannot take another round. Make a new one for the files, and cancel this.", nil
 	}
 	list += roomToGrow * len(m.Files)
 	if limit := maxChange - roomBeside - rowsOfOne*request; list > limit {
