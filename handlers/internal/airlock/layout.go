@@ -81,10 +81,29 @@ func (l Layout) Place(d Direction, tre, suffix, request string, s statemachine.S
 		round = "-" + strconv.Itoa(s.Round)
 	}
 	fill := func(template string) string {
-		for _, p := range [][2]string{{"{tre}", AccountPart(tre)}, {"{ws}", AccountPart(suffix)}, {"{id}", request}, {"{round}", round}} {
-			template = strings.ReplaceAll(template, p[0], p[1])
+		var room [longestContainer]byte
+		name := room[:0]
+		for {
+			before, rest, found := strings.Cut(template, "{")
+			name = append(name, before...)
+			if !found {
+				return string(name)
+			}
+			placeholder, after, _ := strings.Cut(rest, "}")
+			switch placeholder {
+			case "tre":
+				name = append(name, AccountPart(tre)...)
+			case "ws":
+				name = append(name, AccountPart(suffix)...)
+			case "id":
+				name = append(name, request...)
+			case "round":
+				name = append(name, round...)
+			default:
+				name, after = append(name, '{'), rest
+			}
+			template = after
 		}
-		return template
 	}
 	return Place{Account: fill(at.Account), Container: fill(at.Container)}, nil
 }
