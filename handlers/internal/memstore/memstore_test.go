@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -226,5 +228,41 @@ func BenchmarkCommit(b *testing.B) {
 		if read, err = store.Commit(context.Background(), next(read)); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestLookIsNoCall: it shows what Request reads, and stays as it was when the next version is stored.
+func TestLookIsNoCall(t *testing.T) {
+	ctx := t.Context()
+	down := false
+	store := &memstore.Store{Fault: func(memstore.Op, string) memstore.Outcome {
+		if down {
+			return memstore.NotDone
+		}
+		return memstore.Pass
+	}}
+	if _, ok := store.Look(workspace, request); ok {
+		t.Error("it shows what is not there")
+	}
+	if _, err := store.Create(ctx, made()); err != nil {
+		t.Fatal(err)
+	}
+	read, err := store.Request(ctx, workspace, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := store.Calls()
+	down = true
+	first, ok := store.Look(workspace, request)
+	if down = false; !ok || !reflect.DeepEqual(first, read) || !maps.Equal(calls, store.Calls()) {
+		t.Errorf("it shows %+v, %v, and the calls are %v", first, ok, store.Calls())
+	}
+	c := next(read)
+	c.After.CreatedBy.Roles = []airlock.Role{airlock.RoleManager}
+	if _, err := store.Commit(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	if second, _ := store.Look(workspace, request); second.Version != 2 || !reflect.DeepEqual(first, read) {
+		t.Errorf("after a commit it shows version %d, and what was seen before is %+v", second.Version, first)
 	}
 }

@@ -20,6 +20,17 @@ func (s *Store) Request(ctx context.Context, workspace, id string) (airlock.Requ
 	})
 }
 
+// Look shows a request as it is stored; ok is false when there is none. It is no call: nothing is counted, and no fault is
+// asked for. It is no copy either: what it shows may not be changed.
+func (s *Store) Look(workspace, id string) (r airlock.Request, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if found := s.find(workspace, id); found != nil {
+		return found.request, true
+	}
+	return airlock.Request{}, false
+}
+
 // Workspace finds the workspace of a request.
 func (s *Store) Workspace(ctx context.Context, id string) (string, error) {
 	return do(ctx, s, OpWorkspace, id, func() (string, error) {

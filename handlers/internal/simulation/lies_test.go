@@ -130,8 +130,8 @@ func resealed(c airlock.Commit, change func(*airlock.Record)) airlock.Commit {
 // overwriting stores a commit over whatever is there by now.
 func overwriting(w *world, s *airlock.Service) {
 	lies(liar{commit: func(ctx context.Context, c airlock.Commit, next airlock.Store) (airlock.Request, error) {
-		current, err := w.raw(c.After.WorkspaceID, c.After.ID)
-		if err != nil || current.ETag == c.Before.ETag {
+		current, ok := w.store.Look(c.After.WorkspaceID, c.After.ID)
+		if !ok || current.ETag == c.Before.ETag {
 			return next.Commit(ctx, c)
 		}
 		c.Before, c.After.Version = current, current.Version+1

@@ -33,8 +33,8 @@ func (w *world) keep(r airlock.Request) {
 	j := w.current
 	w.current = nil
 	defer func() { w.current = j }()
-	stored, err := w.store.Request(context.Background(), r.WorkspaceID, r.ID)
-	if err != nil || stored.ETag != r.ETag {
+	stored, ok := w.store.Look(r.WorkspaceID, r.ID)
+	if !ok || stored.ETag != r.ETag {
 		return
 	}
 	records, err := w.store.Records(context.Background(), r.WorkspaceID, r.ID, 0, airlock.MaxPage)

@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"time"
@@ -122,11 +121,11 @@ func (w *world) offered(a *attempt, r airlock.Request, action string) bool {
 
 // mayRead asks whether somebody may see what they have seen.
 func (w *world) mayRead(a *attempt) bool {
-	r, err := w.raw(a.workspace, a.id)
-	if gone := w.forgotten[a.id]; err != nil && gone != nil { // it was deleted while they read
-		r, err = gone.Request, nil
+	r, ok := w.store.Look(a.workspace, a.id)
+	if gone := w.forgotten[a.id]; !ok && gone != nil { // it was deleted while they read
+		r, ok = gone.Request, true
 	}
-	if err != nil || r.WorkspaceID != a.workspace {
+	if !ok || r.WorkspaceID != a.workspace {
 		return false
 	}
 	return slices.ContainsFunc(w.policiesOf(a.workspace, a.started, w.now), func(p *policy) bool {
@@ -136,14 +135,6 @@ func (w *world) mayRead(a *attempt) bool {
 		}
 		return slices.ContainsFunc(roles, func(role airlock.Role) bool { return role != airlock.RoleResearcher })
 	})
-}
-
-// raw reads a request as it is stored, from wherever.
-func (w *world) raw(workspace, id string) (airlock.Request, error) {
-	j := w.current
-	w.current = nil
-	defer func() { w.current = j }()
-	return w.store.Request(context.Background(), workspace, id)
 }
 
 // actionOf is what somebody did, of whom a record tells.

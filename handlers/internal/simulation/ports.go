@@ -21,6 +21,9 @@ const (
 	after         // it is done, and fails all the same
 )
 
+// errSimulated is how a call fails that the simulation lets fail.
+var errSimulated = fmt.Errorf("simulated: %w", airlock.ErrTransient)
+
 // deadline is how long an invocation may go on. Nothing that it calls later is done.
 const deadline = 10 * time.Minute
 
@@ -82,12 +85,11 @@ func (w *world) zoneFault(c memzone.Call) (failBefore, failAfter error) {
 	if c.Op == memzone.OpCopy && end != before {
 		w.written(c.Place, c.Name, w.mood.copyTime)
 	}
-	err := fmt.Errorf("simulated: %w", airlock.ErrTransient)
 	switch end {
 	case before:
-		return err, nil
+		return errSimulated, nil
 	case after:
-		return nil, err
+		return nil, errSimulated
 	default:
 		return nil, nil
 	}
@@ -118,7 +120,7 @@ func (q queue) Nudge(_ context.Context, n airlock.Nudge, delay time.Duration) er
 	w := q.w
 	end := w.call("Nudge", just(n.Key))
 	if end == before {
-		return fmt.Errorf("simulated: %w", airlock.ErrTransient)
+		return errSimulated
 	}
 	if last, seen := w.keys[n.Key]; !seen || w.now.Sub(last) > dedupe {
 		w.keys[n.Key] = w.now
@@ -134,7 +136,7 @@ func (q queue) Nudge(_ context.Context, n airlock.Nudge, delay time.Duration) er
 		}
 	}
 	if end == after {
-		return fmt.Errorf("simulated: %w", airlock.ErrTransient)
+		return errSimulated
 	}
 	return nil
 }
@@ -144,7 +146,7 @@ func (q queue) Ping(context.Context) error { return nil }
 // topic publishes notices, and sees whether what they tell of is stored.
 type topic struct{ w *world }
 
-func (t topic) Announce(ctx context.Context, n airlock.Notice) error {
+func (t topic) Announce(_ context.Context, n airlock.Notice) error {
 	w := t.w
 	end := w.call("Announce", just(n.ID))
 	if end != before && w.mood.mute {
@@ -152,18 +154,15 @@ func (t topic) Announce(ctx context.Context, n airlock.Notice) error {
 		end = before
 	}
 	if end == before {
-		return fmt.Errorf("simulated: %w", airlock.ErrTransient)
+		return errSimulated
 	}
-	j := w.current
-	w.current = nil
-	r, err := w.store.Request(ctx, n.WorkspaceID, n.RequestID)
-	w.current = j
-	if w.published[n.ID] == 0 && (err != nil || !slices.Contains(r.Untold, n.ID)) {
+	r, ok := w.store.Look(n.WorkspaceID, n.RequestID)
+	if w.published[n.ID] == 0 && (!ok || !slices.Contains(r.Untold, n.ID)) {
 		w.wrong("notice %s was published before what it tells of was stored", n.ID)
 	}
 	w.published[n.ID]++
 	if end == after {
-		return fmt.Errorf("simulated: %w", airlock.ErrTransient)
+		return errSimulated
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"airlock/handlers/internal/airlock"
@@ -29,7 +28,7 @@ func (w *world) later(do func()) error {
 	w.count(DoneLater)
 	w.trace("%s: %s: the next write is given up, and done later", w.current.on.name, w.current.name())
 	w.late = append(w.late, late{w.now.Add(onTheWay), do})
-	return fmt.Errorf("simulated: %w", airlock.ErrTransient)
+	return errSimulated
 }
 
 // doLate does what was given up first, or any.

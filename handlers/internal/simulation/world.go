@@ -205,6 +205,5 @@ func (w *world) request(id string) (r airlock.Request, ok bool) {
 		}
 		w.homes[id] = workspace
 	}
-	r, err := w.store.Request(context.Background(), workspace, id)
-	return r, err == nil
+	return w.store.Look(workspace, id)
 }
