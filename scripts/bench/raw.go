@@ -26,8 +26,11 @@ import (
 	"airlock/scripts/localazure/storage"
 )
 
-// documentSize is about what a request takes as JSON, in bytes.
-const documentSize = 1500
+// What rows hold, in bytes of JSON, about as much as they do in the airlock.
+const (
+	documentSize = 2000 // a request in review
+	besideSize   = 700  // what is stored beside it: a record, a notice, a page of the manifest
+)
 
 // raw does what the airlock needs of storage and of the bus with nothing but the SDKs: the floor that it is compared with.
 // It has a table, containers, a queue and a topic that nobody else uses. It is for one goroutine.
@@ -108,19 +111,19 @@ func (r *raw) seed(ctx context.Context) error {
 	for first := 0; first < 100; first += 50 {
 		var actions []aztables.TransactionAction
 		for i := first; i < first+50; i++ {
-			actions = append(actions, aztables.TransactionAction{ActionType: aztables.TransactionTypeAdd, Entity: entity(fmt.Sprintf("req_%03d", i))})
+			actions = append(actions, aztables.TransactionAction{ActionType: aztables.TransactionTypeAdd, Entity: entity(fmt.Sprintf("req_%03d", i), documentSize)})
 		}
 		if _, err := r.table.SubmitTransaction(ctx, actions, nil); err != nil {
 			return err
 		}
 	}
-	_, err := r.table.AddEntity(ctx, entity("request"), nil)
+	_, err := r.table.AddEntity(ctx, entity("request", documentSize), nil)
 	return err
 }
 
-// entity is a row with a document of the usual size.
-func entity(key string) []byte {
-	b, err := json.Marshal(map[string]string{"PartitionKey": "w", "RowKey": key, "document": strings.Repeat("x", documentSize)})
+// entity is a row with a document.
+func entity(key string, size int) []byte {
+	b, err := json.Marshal(map[string]string{"PartitionKey": "w", "RowKey": key, "document": strings.Repeat("x", size)})
 	if err != nil {
 		panic(err) // strings always encode
 	}
@@ -152,7 +155,7 @@ func (r *raw) read(ctx context.Context) error {
 
 // add stores a row of its own.
 func (r *raw) add(ctx context.Context) error {
-	_, err := r.table.AddEntity(ctx, entity(r.key()), nil)
+	_, err := r.table.AddEntity(ctx, entity(r.key(), besideSize), nil)
 	return err
 }
 
@@ -165,12 +168,17 @@ func (r *raw) query(n int32) step {
 	}
 }
 
-// commit replaces the request's row and adds rows beside it, in one transaction.
+// commit replaces the request's row and adds rows beside it, in one transaction. The first two are the request's in the
+// indexes.
 func (r *raw) commit(beside int) step {
 	return func(ctx context.Context) error {
-		actions := []aztables.TransactionAction{{ActionType: aztables.TransactionTypeUpdateReplace, Entity: entity("request"), IfMatch: to.Ptr(azcore.ETagAny)}}
-		for range beside {
-			actions = append(actions, aztables.TransactionAction{ActionType: aztables.TransactionTypeAdd, Entity: entity(r.key())})
+		actions := []aztables.TransactionAction{{ActionType: aztables.TransactionTypeUpdateReplace, Entity: entity("request", documentSize), IfMatch: to.Ptr(azcore.ETagAny)}}
+		for i := range beside {
+			size := documentSize
+			if i >= 2 {
+				size = besideSize
+			}
+			actions = append(actions, aztables.TransactionAction{ActionType: aztables.TransactionTypeAdd, Entity: entity(r.key(), size)})
 		}
 		_, err := r.table.SubmitTransaction(ctx, actions, nil)
 		return err
