@@ -61,6 +61,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if *size < 1 || *kills < 0 {
 		return errors.New("the file must have at least one GiB")
 	}
+	if 2*int64(*kills) > *size {
+		return errors.New("a kill needs two GiB: what an invocation reads must be little beside it, to see that no more is read again")
+	}
 	azure, err := localazure.Start(ctx, localazure.Options{
 		Settings: map[string]string{"AIRLOCK_INVOCATION_TIMEOUT": invocationTime}, RestartLimit: 1000, Sweep: 5 * time.Second,
 	})
