@@ -38,7 +38,7 @@ func forDemo(o *localazure.Options, file string) (deadline time.Duration, err er
 		deadline += readTime(info.Size())
 	}
 	o.Sweep = -1
-	o.Settings = map[string]string{"AIRLOCK_SCAN_DEADLINE": deadline.String()}
+	o.Settings["AIRLOCK_SCAN_DEADLINE"] = deadline.String()
 	return deadline, nil
 }
 

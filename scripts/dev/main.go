@@ -2,6 +2,7 @@
 //
 //	go run ./scripts/dev                    start everything and say what runs where; Ctrl-C stops it
 //	go run ./scripts/dev -data DIR          the same, and keep requests and files for the next start
+//	go run ./scripts/dev -set NAME=VALUE    the same, with another value of a setting of the handler; may be given several times
 //	go run ./scripts/dev -demo [-file FILE] start everything, play every scenario, stop; exit 0 only if all end as told
 package main
 
@@ -13,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,13 +39,15 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	file := flags.String("file", "", "with -demo: a file of yours to import")
 	data := flags.String("data", "", "a folder that keeps everything for the next start")
 	logFile := flags.String("log", "", "a file for what all parts have to say")
+	set := settings{}
+	flags.Func("set", "`NAME=VALUE` of a setting of the handler; may be given several times", set.add)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *file != "" && !*demo {
 		return errors.New("-file goes with -demo")
 	}
-	o := localazure.Options{DataDir: *data, Mail: true}
+	o := localazure.Options{DataDir: *data, Mail: true, Settings: set}
 	if *logFile != "" {
 		f, err := os.OpenFile(*logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
@@ -89,6 +93,19 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case <-azure.Host.Done():
 		return azure.Host.Err()
 	}
+}
+
+// settings are values of the handler's settings, by name.
+type settings map[string]string
+
+// add takes one as it is given.
+func (s settings) add(given string) error {
+	name, value, ok := strings.Cut(given, "=")
+	if !ok || name == "" {
+		return errors.New("give NAME=VALUE")
+	}
+	s[name] = value
+	return nil
 }
 
 // introduce says what runs where, who the people are, and how to begin.

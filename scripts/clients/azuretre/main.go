@@ -5,11 +5,10 @@
 // It knows nothing of this repository but the addresses that it is given, and nothing of the API that those clients do
 // not know. It never prints a token or the signature of a link.
 //
-// With go run ./scripts/dev running:
+// With go run ./scripts/dev -set AIRLOCK_PLAIN_TEXT_ERRORS=true running, since errors are compared as the plain text that those
+// clients show:
 //
 //	go run ./scripts/clients/azuretre -api http://127.0.0.1:PORT -issuer http://127.0.0.1:PORT/TENANT/v2.0 -workspace ID -audience api://workspace-0001
-//
-// The errors are compared as plain text, which is what those clients show: set AIRLOCK_PLAIN_TEXT_ERRORS=true.
 package main
 
 import (
@@ -47,7 +46,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&o.workspace, "workspace", "", "id of a workspace")
 	flags.StringVar(&o.audience, "audience", "", "audience of the workspace's app registration")
 	flags.StringVar(&o.core, "core", "api://airlock", "audience of the API")
-	flags.StringVar(&o.page, "page", "", "origin of the web page; empty: it is not played")
+	flags.StringVar(&o.page, "page", "", "origin of the web page, which AIRLOCK_ALLOWED_ORIGINS has to name; empty: it is not played")
 	flags.DurationVar(&o.patience, "patience", time.Minute, "how long to wait for a status")
 	if err := flags.Parse(args); err != nil {
 		return err
