@@ -15,6 +15,7 @@ import (
 	"airlock/statemachine"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 )
 
@@ -140,7 +141,7 @@ type list struct {
 // one partition, so that not even a cursor that somebody made up reaches another.
 func (s *Store) page(ctx context.Context, l list, cursor string, use func(entity) error) (next string, err error) {
 	top := int32(l.limit)
-	options := &aztables.ListEntitiesOptions{Filter: &l.filter, Top: &top}
+	options := &aztables.ListEntitiesOptions{Filter: &l.filter, Top: &top, Format: to.Ptr(rowsAlone)}
 	if cursor != "" {
 		if options.NextPartitionKey, options.NextRowKey, err = l.parse(cursor); err != nil {
 			return "", err
