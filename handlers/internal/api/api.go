@@ -96,7 +96,7 @@ type Limits struct {
 	MaxDepth    int           // objects and arrays inside each other in a body; beyond: 422
 	BodyTimeout time.Duration // for a body to arrive; beyond: 408
 	Timeout     time.Duration // for one request; beyond: 503
-	RetryAfter  time.Duration // what clients are told to wait with a 503, in whole seconds
+	RetryAfter  time.Duration // what clients are told to wait with a 503, or while the system is at work, in whole seconds
 	HealthFor   time.Duration // how long one look at the dependencies serves everybody who asks
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/validation"
 
 	"airlock/handlers/internal/airlock"
+	"airlock/statemachine"
 )
 
 // Problem is every answer that is not a success (RFC 9457).
@@ -56,6 +58,9 @@ var statusOf = map[airlock.Kind]int{
 	airlock.Disabled:        http.StatusMethodNotAllowed,
 }
 
+// passing are refusals that pass by themselves: the system is at work, and whoever asks again soon may be served.
+var passing = []string{"link_" + string(statemachine.LinkBusy), string(statemachine.Prepared)}
+
 func newProblem(status int, code, detail string) *problem {
 	return &problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail, headers: http.Header{}}
 }
@@ -90,6 +95,11 @@ func invalid(fields ...fieldProblem) *problem {
 
 func (s *server) unavailable(code, detail string) *problem {
 	p := newProblem(http.StatusServiceUnavailable, code, detail)
+	return s.later(p)
+}
+
+// later tells the client when to ask again.
+func (s *server) later(p *problem) *problem {
 	p.headers.Set("Retry-After", strconv.Itoa(int(s.Limits.RetryAfter/time.Second)))
 	return p
 }
@@ -123,6 +133,9 @@ func (s *server) answer(err error) *problem {
 		p.headers.Set("WWW-Authenticate", "Bearer")
 	case http.StatusMethodNotAllowed:
 		p.headers.Set("Allow", http.MethodGet)
+	}
+	if slices.Contains(passing, a.Code) {
+		return s.later(p)
 	}
 	return p
 }
