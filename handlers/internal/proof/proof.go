@@ -146,6 +146,11 @@ func (t *Trail) add(r airlock.Record, why string, line int) {
 // decode reads a line that has to be just what the airlock writes. The hash is over the line: were any other writing of the
 // same record taken, something in the line could be left out of it.
 func decode(line []byte) (r airlock.Record, why string) {
+	for _, other := range []string{`{"records":`, "seq,chain,"} { // as a request's trail begins in the other formats
+		if bytes.HasPrefix(line, []byte(other)) {
+			return r, "is an export in another format: export the trail as JSON Lines (format=jsonl), whose lines are what was hashed"
+		}
+	}
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&r); err != nil {

@@ -131,8 +131,10 @@ func TestWhatIsNoExport(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := read(t, []string{`{"records":[]}`}); len(got) != 1 || got[0].Broken != 1 || got[0].Name != "file 0" {
-		t.Errorf("%+v", got)
+	for _, other := range []string{`{"records":[],"intact":true,"problem":null}`, "seq,chain,when,who"} {
+		if got := read(t, []string{other}); len(got) != 1 || got[0].Broken != 1 || got[0].Name != "file 0" || !strings.Contains(got[0].Why, "format=jsonl") {
+			t.Errorf("%+v", got)
+		}
 	}
 }
 
