@@ -250,7 +250,8 @@ func TestDeployChecksItsArguments(t *testing.T) {
 		"--plan needs a value":     {"--plan"},
 		"there is no file":         {"--parameters", "/nowhere"},
 		"--tre is 1 to 11 letters": {"--tre", "a-much-longer-id"},
-		"--workspace is its id":    {"--workspace", "A B"},
+		"--workspace is its id":    {"--workspace", "ws-0001"},
+		"a UUID in lower case":     {"--workspace", "0193F5C0-0000-7000-8000-00000000ABCD"},
 	} {
 		commands, said, err := b.deploy(args...)
 		if err == nil || !strings.Contains(said, want) || count(commands, "create") > 0 {
