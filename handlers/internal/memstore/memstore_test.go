@@ -241,7 +241,7 @@ func TestLookIsNoCall(t *testing.T) {
 		}
 		return memstore.Pass
 	}}
-	if _, ok := store.Look(workspace, request); ok {
+	if _, _, ok := store.Look(workspace, request); ok {
 		t.Error("it shows what is not there")
 	}
 	if _, err := store.Create(ctx, made()); err != nil {
@@ -253,8 +253,8 @@ func TestLookIsNoCall(t *testing.T) {
 	}
 	calls := store.Calls()
 	down = true
-	first, ok := store.Look(workspace, request)
-	if down = false; !ok || !reflect.DeepEqual(first, read) || !maps.Equal(calls, store.Calls()) {
+	first, records, ok := store.Look(workspace, request)
+	if down = false; !ok || !reflect.DeepEqual(first, read) || len(records) != 1 || !maps.Equal(calls, store.Calls()) {
 		t.Errorf("it shows %+v, %v, and the calls are %v", first, ok, store.Calls())
 	}
 	c := next(read)
@@ -262,7 +262,7 @@ func TestLookIsNoCall(t *testing.T) {
 	if _, err := store.Commit(ctx, c); err != nil {
 		t.Fatal(err)
 	}
-	if second, _ := store.Look(workspace, request); second.Version != 2 || !reflect.DeepEqual(first, read) {
+	if second, more, _ := store.Look(workspace, request); second.Version != 2 || len(more) != 1 || !reflect.DeepEqual(first, read) {
 		t.Errorf("after a commit it shows version %d, and what was seen before is %+v", second.Version, first)
 	}
 }

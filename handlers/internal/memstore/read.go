@@ -20,15 +20,15 @@ func (s *Store) Request(ctx context.Context, workspace, id string) (airlock.Requ
 	})
 }
 
-// Look shows a request as it is stored; ok is false when there is none. It is no call: nothing is counted, and no fault is
-// asked for. It is no copy either: what it shows may not be changed.
-func (s *Store) Look(workspace, id string) (r airlock.Request, ok bool) {
+// Look shows a request as it is stored, with all of its records; ok is false when there is none. It is no call: nothing is
+// counted, and no fault is asked for. It is no copy either: what it shows may not be changed.
+func (s *Store) Look(workspace, id string) (r airlock.Request, records []airlock.Record, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if found := s.find(workspace, id); found != nil {
-		return found.request, true
+		return found.request, slices.Clip(found.records), true
 	}
-	return airlock.Request{}, false
+	return airlock.Request{}, nil, false
 }
 
 // Workspace finds the workspace of a request.

@@ -130,7 +130,7 @@ func resealed(c airlock.Commit, change func(*airlock.Record)) airlock.Commit {
 // overwriting stores a commit over whatever is there by now.
 func overwriting(w *world, s *airlock.Service) {
 	lies(liar{commit: func(ctx context.Context, c airlock.Commit, next airlock.Store) (airlock.Request, error) {
-		current, ok := w.store.Look(c.After.WorkspaceID, c.After.ID)
+		current, _, ok := w.store.Look(c.After.WorkspaceID, c.After.ID)
 		if !ok || current.ETag == c.Before.ETag {
 			return next.Commit(ctx, c)
 		}

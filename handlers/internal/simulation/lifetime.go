@@ -30,15 +30,8 @@ func (w *world) retention() airlock.Retention {
 
 // keep looks at a request that is about to be deleted, as it is stored, while there is something to see.
 func (w *world) keep(r airlock.Request) {
-	j := w.current
-	w.current = nil
-	defer func() { w.current = j }()
-	stored, ok := w.store.Look(r.WorkspaceID, r.ID)
-	if !ok || stored.ETag != r.ETag {
-		return
-	}
-	records, err := w.store.Records(context.Background(), r.WorkspaceID, r.ID, 0, airlock.MaxPage)
-	if err == nil && len(records) == stored.RecordSeq {
+	stored, records, ok := w.store.Look(r.WorkspaceID, r.ID)
+	if ok && stored.ETag == r.ETag && len(records) == stored.RecordSeq {
 		w.forgotten[r.ID] = &keepsake{stored, records}
 	}
 }
@@ -49,10 +42,7 @@ func (w *world) kept() []keepsake {
 	stored := map[string]bool{}
 	for _, r := range w.requests() {
 		stored[r.ID] = true
-		records, err := w.store.Records(context.Background(), r.WorkspaceID, r.ID, 0, airlock.MaxPage)
-		if err != nil {
-			w.wrong("records of %s: %v", r.ID, err)
-		}
+		_, records, _ := w.store.Look(r.WorkspaceID, r.ID)
 		all = append(all, keepsake{r, records})
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.forgotten)) {

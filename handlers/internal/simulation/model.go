@@ -121,7 +121,7 @@ func (w *world) offered(a *attempt, r airlock.Request, action string) bool {
 
 // mayRead asks whether somebody may see what they have seen.
 func (w *world) mayRead(a *attempt) bool {
-	r, ok := w.store.Look(a.workspace, a.id)
+	r, _, ok := w.store.Look(a.workspace, a.id)
 	if gone := w.forgotten[a.id]; !ok && gone != nil { // it was deleted while they read
 		r, ok = gone.Request, true
 	}

@@ -156,7 +156,7 @@ func (t topic) Announce(_ context.Context, n airlock.Notice) error {
 	if end == before {
 		return errSimulated
 	}
-	r, ok := w.store.Look(n.WorkspaceID, n.RequestID)
+	r, _, ok := w.store.Look(n.WorkspaceID, n.RequestID)
 	if w.published[n.ID] == 0 && (!ok || !slices.Contains(r.Untold, n.ID)) {
 		w.wrong("notice %s was published before what it tells of was stored", n.ID)
 	}

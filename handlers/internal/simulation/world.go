@@ -186,7 +186,7 @@ func (w *world) wrong(format string, args ...any) {
 
 // requests reads all requests of all workspaces, as they are stored, in the order in which they were made.
 func (w *world) requests() []airlock.Request {
-	var all []airlock.Request
+	all := make([]airlock.Request, 0, len(w.known))
 	for _, id := range w.known {
 		if r, ok := w.request(id); ok {
 			all = append(all, r)
@@ -205,5 +205,6 @@ func (w *world) request(id string) (r airlock.Request, ok bool) {
 		}
 		w.homes[id] = workspace
 	}
-	return w.store.Look(workspace, id)
+	r, _, ok = w.store.Look(workspace, id)
+	return r, ok
 }
