@@ -13,6 +13,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strconv"
 	"sync"
 
 	"airlock/handlers/internal/airlock"
@@ -138,7 +139,7 @@ func do[T any](ctx context.Context, s *Store, op Op, key string, work func() (T,
 // etag makes a new one.
 func (s *Store) etag() string {
 	s.writes++
-	return fmt.Sprintf("write %d", s.writes)
+	return "write " + strconv.Itoa(s.writes)
 }
 
 // find returns the row of a request; nil when there is none.

@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -168,8 +167,7 @@ func (w *world) south(r airlock.Request) bool {
 
 // insist does something that has to work.
 func (w *world) insist(r airlock.Request, who, action string) {
-	w.serial++
-	a := &attempt{key: fmt.Sprintf("attempt-%d", w.serial), who: w.somebody(who), workspace: r.WorkspaceID, id: r.ID, action: action, explained: true, started: w.now}
+	a := &attempt{key: w.attemptKey(), who: w.somebody(who), workspace: r.WorkspaceID, id: r.ID, action: action, explained: true, started: w.now}
 	if action == "approve" || action == "reject" {
 		last := "rob"
 		if r.WorkspaceID == south {

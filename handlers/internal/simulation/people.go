@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -170,11 +171,16 @@ func (w *world) place(r airlock.Request, zone statemachine.Zone) airlock.Place {
 
 func suffix(workspace string) string { return airlock.DefaultSettings(workspace).Suffix }
 
+// attemptKey names the next attempt.
+func (w *world) attemptKey() string {
+	w.serial++
+	return "attempt-" + strconv.Itoa(w.serial)
+}
+
 // attempt starts an invocation in which somebody tries something.
 func (w *world) attempt(who airlock.Identity, workspace, id, action string) {
-	w.serial++
 	a := &attempt{
-		key: fmt.Sprintf("attempt-%d", w.serial), who: who, workspace: workspace, id: id, action: action, explained: !w.chance(0.1), started: w.now,
+		key: w.attemptKey(), who: who, workspace: workspace, id: id, action: action, explained: !w.chance(0.1), started: w.now,
 	}
 	a.who.SourceAddress = a.key
 	w.attempts[a.key] = a
