@@ -39,7 +39,7 @@ func (r storedRequest) MarshalJSON() ([]byte, error) {
 func (r *storedRequest) UnmarshalJSON(document []byte) error {
 	strict := json.NewDecoder(bytes.NewReader(document))
 	strict.DisallowUnknownFields()
-	if err := strict.Decode((*airlock.Request)(r)); err == nil {
+	if err := strict.Decode((*airlock.Request)(r)); err == nil && strict.InputOffset() == int64(len(document)) {
 		return nil
 	}
 	*r = storedRequest{}

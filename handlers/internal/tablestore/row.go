@@ -139,7 +139,11 @@ func (e entity) document(into any) error {
 		}
 		document = append(document, chunk...)
 	}
-	if err := json.Unmarshal(document, into); err != nil {
+	decode := func() error { return json.Unmarshal(document, into) }
+	if own, ok := into.(json.Unmarshaler); ok { // whom json.Unmarshal would ask too, after it has read all of it itself
+		decode = func() error { return own.UnmarshalJSON(document) }
+	}
+	if err := decode(); err != nil {
 		return fmt.Errorf("row %s: %w", e.key(), err)
 	}
 	return nil
