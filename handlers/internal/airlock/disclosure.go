@@ -210,9 +210,11 @@ func (s *Service) disclosure(ctx context.Context, r Request, round int) (Disclos
 	return d, nil
 }
 
-// decisions are the events that decide a round.
-func decisions() []string {
-	return []string{string(statemachine.EventApprove), string(statemachine.EventReject), string(statemachine.EventReturn), string(statemachine.EventBlock)}
+// decides reports whether a record tells of what decided a round: the review that ended it, or a gate.
+func decides(rec Record) bool {
+	e := statemachine.Event(rec.What)
+	said := statemachine.DecisionOf(e)
+	return e == statemachine.EventBlock || rec.From != rec.To && said != "" && said != statemachine.DecisionRevoked
 }
 
 // story is the records of a decision.
@@ -232,7 +234,7 @@ func storyOf(records []Record, round int) (found story, ok bool) {
 			at.gates = rec
 		}
 		switch {
-		case slices.Contains(decisions(), rec.What):
+		case decides(rec):
 			at.decision = rec
 			if rec.What == string(statemachine.EventBlock) {
 				at.gates = rec

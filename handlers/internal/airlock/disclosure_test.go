@@ -164,6 +164,24 @@ func TestTheRecordOfEveryKindOfDecision(t *testing.T) {
 			r := w.submitted(airlock.Import, "x")
 			return w.do(w.Review(t.Context(), manager, ws, r.ID, reject))
 		}, "reject", "passed"},
+		"rejected when all were heard": {func(s *airlock.Settings) {
+			policy := airlock.ManagerPolicy(2)
+			policy.OneRejectionEnds = false
+			under(policy)(s)
+		}, func(w *world) airlock.Request {
+			r := w.submitted(airlock.Import, "x")
+			w.do(w.Review(t.Context(), manager, ws, r.ID, reject))
+			return w.do(w.Review(t.Context(), second, ws, r.ID, approve()))
+		}, "conclude", "passed"},
+		"rejected by the last": {func(s *airlock.Settings) {
+			policy := airlock.ManagerPolicy(2)
+			policy.OneRejectionEnds = false
+			under(policy)(s)
+		}, func(w *world) airlock.Request {
+			r := w.submitted(airlock.Import, "x")
+			w.do(w.Review(t.Context(), manager, ws, r.ID, approve()))
+			return w.do(w.Review(t.Context(), second, ws, r.ID, reject))
+		}, "reject", "passed"},
 		"blocked": {nil, func(w *world) airlock.Request {
 			w.scanner = func(string) airlock.ScanResult { return airlock.Malicious }
 			return w.submitted(airlock.Import, "x")
