@@ -169,7 +169,7 @@ func (s *Service) late(ctx context.Context, actor Actor, said Review, r Request)
 	for range maxRaces {
 		record := r.chained(Record{
 			When: s.Now(), Who: actor.ID, Name: actor.Name, What: recordLate, From: string(r.Status), To: string(r.Status), Round: r.Round,
-			Text: string(said.Decision) + ": " + said.Explanation, Digest: said.Digest, Source: actor.SourceAddress, Trace: actor.CorrelationID,
+			Subject: said.SteadOf, Text: string(said.Decision) + ": " + said.Explanation, Digest: said.Digest, Source: actor.SourceAddress, Trace: actor.CorrelationID,
 		})
 		after := r
 		after.Version++

@@ -32,6 +32,7 @@ func TestDeputies(t *testing.T) {
 		roleSlot("owner", 2, airlock.RoleOwner), {Name: "outside", Count: 1, Roles: []airlock.Role{airlock.RoleManager}, People: []string{owner.ID}, Independent: true},
 	}}
 	w := newWorld(t, under(policy))
+	key := w.signs()
 	if err := w.change(owner, func(s *airlock.Settings) { s.Deputies = deputised(w) }); err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +65,20 @@ func TestDeputies(t *testing.T) {
 	r = w.do(w.Review(t.Context(), manager, ws, r.ID, approve()))
 	w.want(r, sm.Approved)
 	w.check(r)
+
+	trail, err := w.Audit(t.Context(), admin, ws, r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rec := range trail.Records {
+		if want := map[string]string{colleague.ID: strings.ToUpper(owner.ID)}[rec.Who]; rec.Subject != want {
+			t.Errorf("record %d, %s by %s: in place of %q, want %q", rec.Seq, rec.What, rec.Who, rec.Subject, want)
+		}
+	}
+	d, _ := w.disclosed(key, r.ID, 0)
+	if len(d.Reviews) != 3 || d.Reviews[0].InPlaceOf != strings.ToUpper(owner.ID) || d.Reviews[1].InPlaceOf != "" || d.Reviews[2].InPlaceOf != "" {
+		t.Errorf("the record of the decision says %+v", d.Reviews)
+	}
 }
 
 // TestNoDeputyOfWhoHasSpoken: where the owner has given their review, the deputy cannot give another one for them.

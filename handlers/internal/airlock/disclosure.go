@@ -81,7 +81,8 @@ type Opinion struct {
 	When        time.Time             `json:"when"`
 	Decision    statemachine.Decision `json:"decision"`
 	Explanation string                `json:"explanation"`
-	Slots       []string              `json:"slots"` // of the policy, that it can fill
+	Slots       []string              `json:"slots"`               // of the policy, that it can fill
+	InPlaceOf   string                `json:"inPlaceOf,omitempty"` // object id of the owner whose deputy the reviewer was
 }
 
 // Event is a record of the trail that proves it.
@@ -204,7 +205,7 @@ func (s *Service) disclosure(ctx context.Context, r Request, round int) (Disclos
 	d.Policy = r.policyOf(d.Version)
 	for _, v := range r.Reviews {
 		if v.Round == d.Round && v.Decision != statemachine.DecisionRevoked { // which is another decision, after this one
-			d.Reviews = append(d.Reviews, Opinion{Somebody{v.Reviewer.ID, v.Reviewer.Name}, v.When.UTC(), v.Decision, v.Explanation, append([]string{}, v.Slots...)})
+			d.Reviews = append(d.Reviews, Opinion{Somebody{v.Reviewer.ID, v.Reviewer.Name}, v.When.UTC(), v.Decision, v.Explanation, append([]string{}, v.Slots...), v.SteadOf})
 		}
 	}
 	return d, nil

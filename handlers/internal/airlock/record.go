@@ -27,7 +27,7 @@ type Record struct {
 	Who      string    `json:"who"` // object id; "system" for the system itself
 	Name     string    `json:"name,omitempty"`
 	What     string    `json:"what"`              // an event of the state machine, an occasion to remind people, or one of those below
-	Subject  string    `json:"subject,omitempty"` // id of the request that it is about, in the trail of a workspace; of whom a claim was handed to
+	Subject  string    `json:"subject,omitempty"` // id of the request that it is about, in the trail of a workspace; of whom a claim was handed to; of the owner in whose place a review was given
 	Last     int       `json:"last,omitempty"`    // of a trail that was deleted with its request: the number of its last record, whose hash is the digest
 	From     string    `json:"from,omitempty"`
 	To       string    `json:"to,omitempty"`

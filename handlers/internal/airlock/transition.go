@@ -59,8 +59,11 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	if record.Who == "" {
 		record.Who, record.Name = systemActor, ""
 	}
-	if t.Event == statemachine.EventHandOver {
+	switch {
+	case t.Event == statemachine.EventHandOver:
 		record.Subject = after.ClaimedBy.ID
+	case speaks(t):
+		record.Subject = after.Reviews[len(after.Reviews)-1].SteadOf
 	}
 	if t.Event == statemachine.EventSubmit || speaks(t) {
 		record.Policy = after.Policy.Version
