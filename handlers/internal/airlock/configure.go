@@ -27,7 +27,7 @@ func (s *Service) Settings(ctx context.Context, who Identity, workspace string) 
 }
 
 // PutSettings replaces a workspace's settings. TRE admins may change everything; owners only the members, the
-// review policies, deputies of their own, and when reviewers are reminded. next.ETag must be what was read, and empty for a
+// review policies (but not so that people may review their own requests), deputies of their own, and when reviewers are reminded. next.ETag must be what was read, and empty for a
 // workspace that has none yet.
 func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) (Settings, error) {
 	current, err := s.Store.Settings(ctx, next.WorkspaceID)
@@ -82,7 +82,11 @@ func (next Settings) beyondOwner(current Settings) []string {
 	allowed.Members, allowed.Approvals, allowed.SelfReview, allowed.Policies = next.Members, next.Approvals, next.SelfReview, next.Policies
 	allowed.Deputies = next.Deputies
 	allowed.RemindAfter, allowed.EscalateAfter = next.RemindAfter, next.EscalateAfter
-	return allowed.differences(next)
+	fields := allowed.differences(next)
+	if slices.ContainsFunc(Directions(), func(d Direction) bool { return next.Policy(d).SelfReview && !current.Policy(d).SelfReview }) {
+		fields = append(fields, "selfReview") // an owner who also reviews would pass alone
+	}
+	return fields
 }
 
 // differences names the settings in which two versions differ.

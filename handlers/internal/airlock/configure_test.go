@@ -3,6 +3,7 @@ package airlock_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"airlock/handlers/internal/airlock"
 )
@@ -32,5 +33,35 @@ func TestSettingsAreReplacedByWhoHasReadThem(t *testing.T) {
 	unread.WorkspaceID, unread.ETag = "0b1f5c1e-4c1d-4f0e-9a55-6d1d3c0a00fe", read.ETag
 	if p := refusal(t, second2(w.PutSettings(t.Context(), admin, unread))); p.Kind != airlock.Conflict {
 		t.Errorf("of a workspace that has none, with an ETag: %+v", p)
+	}
+}
+
+// TestOwnersLetNobodyReviewTheirOwn: an owner can make themselves a reviewer. Nobody passes alone all the same, unless a TRE
+// admin says that they may.
+func TestOwnersLetNobodyReviewTheirOwn(t *testing.T) {
+	alone := airlock.Policy{OneRejectionEnds: true, SelfReview: true, Slots: []airlock.Slot{roleSlot("owner", 1, airlock.RoleOwner)}}
+	short := func(s *airlock.Settings) { s.Approvals, s.SelfReview, s.Policies = 1, true, nil }
+	one := func(s *airlock.Settings) {
+		with := alone
+		with.SelfReview = false
+		under(with)(s)
+		s.Policies[airlock.Export] = alone
+	}
+	for name, by := range map[string]func(*airlock.Settings){"short": short, "policies": under(alone), "one direction": one} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			if p := refusal(t, w.change(owner, by)); p.Kind != airlock.Forbidden || p.Code != "admin_only" || !strings.Contains(p.Detail, "selfReview") {
+				t.Errorf("an owner: %+v", p)
+			}
+			if err := w.change(admin, by); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.change(owner, func(s *airlock.Settings) { by(s); s.RemindAfter = 48 * time.Hour }); err != nil {
+				t.Errorf("an owner leaves it as it is: %v", err)
+			}
+			if err := w.change(owner, func(s *airlock.Settings) { s.Approvals, s.SelfReview, s.Policies = 1, false, nil }); err != nil {
+				t.Errorf("an owner ends it: %v", err)
+			}
+		})
 	}
 }

@@ -88,7 +88,7 @@ func (s *server) addSettings() {
 	})
 	add(s, operation{
 		id: "putSettings", method: http.MethodPut, path: path, tag: "Workspaces", summary: "Replace a workspace's settings", maxBody: s.Limits.MaxSettings,
-		about: "TRE admins may change everything, workspace owners the members, the review policies, deputies of their own, and when reviewers are reminded. With If-Match every field must be there; " +
+		about: "TRE admins may change everything, workspace owners the members, the review policies (but not let people review their own requests), deputies of their own, and when reviewers are reminded. With If-Match every field must be there; " +
 			"without it the workspace must be new, and what is left out has its default: both directions, one file of at most 5 GiB, scanned, one approval, never one's own. " +
 			"All problems are told at once. 409 says that somebody else has changed the settings since.",
 		fails: []int{http.StatusConflict},
