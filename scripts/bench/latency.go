@@ -175,43 +175,47 @@ func (b *bench) latency(ctx context.Context) error {
 			return err
 		},
 	}
+	still, err := newWorkspace(ctx, p, p.workspace, 5)
+	if err != nil {
+		return err
+	}
 	var idle apiclient.Request
-	for range fullPage { // a page is full from the beginning
-		if idle, err = p.create(ctx, "import"); err != nil {
+	for range fullPage {
+		if idle, err = still.create(ctx, "import"); err != nil {
 			return err
 		}
 	}
 	b.warm = func(ctx context.Context) error {
-		_, err := p.get(ctx, idle.ID)
+		_, err := still.get(ctx, idle.ID)
 		return errors.Join(err, r.read(ctx))
 	}
 	defer func() { b.warm = nil }()
-	return b.play(ctx, b.runs(50), append([]*duel{hop}, waits(p, r, hop)...)...)
+	return b.play(ctx, b.runs(50), append([]*duel{hop}, waits(p, still, r, hop)...)...)
 }
 
 // fullPage is how many requests are listed.
 const fullPage = 50
 
-// waits is the life of a request, as duels with the floor.
-func waits(p *people, r *raw, hop *duel) []*duel {
+// waits is the life of a request, and a list of a workspace in which nothing happens, as duels with the floor.
+func waits(p, still *people, r *raw, hop *duel) []*duel {
 	id := ""
 	call, wait := limit{ratio: 1.5}, limit{ratio: 2}
-	// The rows of a commit are those that the airlock writes: the request with its two indexes, and what changes with it. What
+	// The rows of a commit are as many as the airlock writes: the request with its two indexes, and what changes with it. What
 	// is sealed is read to be hashed, and what arrives is read to be compared; the last relay is the notice that people wait for.
-	submit := []step{r.read, r.list, r.commit(8)}
-	seal := []step{r.relay, r.read, r.query(1), r.send, r.query(1), r.open, r.copy, r.list, r.download, r.commit(5)}
-	verdict := []step{r.scan, r.read, r.read, r.query(1), r.list, r.commit(8), r.relay}
-	review := []step{r.read, r.commit(8)}
-	move := []step{r.relay, r.read, r.query(1), r.send, r.query(1), r.open, r.copy, r.list, r.download, r.commit(8), r.relay}
+	submit := []step{r.read, r.list, r.commit(documentSize, 9)}
+	seal := []step{r.relay, r.read, r.query(1), r.send, r.query(1), r.open, r.copy, r.list, r.download, r.commit(documentSize, 6)}
+	verdict := []step{r.scan, r.read, r.read, r.query(1), r.list, r.commit(documentSize, 9), r.relay}
+	review := []step{r.read, r.commit(decidedSize, 9)}
+	move := []step{r.relay, r.read, r.query(1), r.send, r.query(1), r.open, r.copy, r.list, r.download, r.commit(decidedSize, 10), r.relay}
 	return []*duel{
 		{figure: "create", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { made, err := p.create(ctx, "import"); id = made.ID; return err },
-			floor: all(r.query(1), r.add, r.add, r.commit(5), r.open, r.send),
+			floor: all(r.query(1), r.add, r.add, r.commit(draftSize, 5), r.open, r.send),
 			after: func(ctx context.Context) error { return p.upload(ctx, id, 1) },
 		},
 		{figure: "link", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { _, err := p.link(ctx, id); return err },
-			floor: all(r.read, r.commit(4)),
+			floor: all(r.read, r.commit(draftSize, 4)),
 		},
 		{figure: "submit", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { _, err := p.submit(ctx, id); return err },
@@ -226,8 +230,8 @@ func waits(p *people, r *raw, hop *duel) []*duel {
 			do:    func(ctx context.Context, _ int) error { _, err := p.get(ctx, id); return err },
 			floor: all(r.read),
 		},
-		{figure: fmt.Sprintf("list, %d requests", fullPage), limit: call, hop: hop,
-			do:    func(ctx context.Context, _ int) error { _, err := p.list(ctx, fullPage); return err },
+		{figure: fmt.Sprintf("list, %d drafts", fullPage), limit: call, hop: hop,
+			do:    func(ctx context.Context, _ int) error { _, err := still.list(ctx, fullPage); return err },
 			floor: all(r.query(fullPage)),
 		},
 		{figure: "review", limit: call, hop: hop,

@@ -28,7 +28,9 @@ import (
 
 // What rows hold, in bytes of JSON, about as much as they do in the airlock.
 const (
-	documentSize = 2000 // a request in review
+	draftSize    = 1400 // a request that is a draft
+	documentSize = 2200 // that is submitted, or in review
+	decidedSize  = 3300 // with a review
 	besideSize   = 700  // what is stored beside it: a record, a notice, a page of the manifest
 )
 
@@ -111,7 +113,7 @@ func (r *raw) seed(ctx context.Context) error {
 	for first := 0; first < 100; first += 50 {
 		var actions []aztables.TransactionAction
 		for i := first; i < first+50; i++ {
-			actions = append(actions, aztables.TransactionAction{ActionType: aztables.TransactionTypeAdd, Entity: entity(fmt.Sprintf("req_%03d", i), documentSize)})
+			actions = append(actions, aztables.TransactionAction{ActionType: aztables.TransactionTypeAdd, Entity: entity(fmt.Sprintf("req_%03d", i), draftSize)})
 		}
 		if _, err := r.table.SubmitTransaction(ctx, actions, nil); err != nil {
 			return err
@@ -170,11 +172,11 @@ func (r *raw) query(n int32) step {
 
 // commit replaces the request's row and adds rows beside it, in one transaction. The first two are the request's in the
 // indexes.
-func (r *raw) commit(beside int) step {
+func (r *raw) commit(document, beside int) step {
 	return func(ctx context.Context) error {
-		actions := []aztables.TransactionAction{{ActionType: aztables.TransactionTypeUpdateReplace, Entity: entity("request", documentSize), IfMatch: to.Ptr(azcore.ETagAny)}}
+		actions := []aztables.TransactionAction{{ActionType: aztables.TransactionTypeUpdateReplace, Entity: entity("request", document), IfMatch: to.Ptr(azcore.ETagAny)}}
 		for i := range beside {
-			size := documentSize
+			size := document
 			if i >= 2 {
 				size = besideSize
 			}
