@@ -54,6 +54,9 @@ func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) 
 	if !isNew && next.ETag == "" {
 		return Settings{}, problem(Conflict, "settings_exist", "This workspace has settings already. Read them, and send the ETag that comes with them as If-Match.")
 	}
+	if err := s.movesNothing(ctx, current, next); err != nil {
+		return Settings{}, err
+	}
 	now := s.Now()
 	next.Version, next.ChangedBy, next.ChangedAt = current.Version+1, who.ID, now
 	next.RecordSeq, next.RecordHash = current.RecordSeq, current.RecordHash
@@ -71,6 +74,22 @@ func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) 
 	}
 	s.rememberSettings(stored)
 	return stored, nil
+}
+
+// movesNothing refuses settings that say of files that they are where they are not: the suffix and the layout tell where the
+// files of every request are, also of those that there are already. A request that is made at the same moment is not seen.
+func (s *Service) movesNothing(ctx context.Context, current, next Settings) error {
+	if current.Version == 0 || next.Suffix == current.Suffix && equalLayout(next.Layout, current.Layout) {
+		return nil
+	}
+	page, err := s.page(ctx, Query{Workspace: next.WorkspaceID, Order: NewestFirst, Limit: 1})
+	if err != nil {
+		return answer(err, sentenceNoSettings)
+	}
+	if len(page.Requests) > 0 || page.Next != "" {
+		return problem(Ruled, "requests_exist", "The suffix and the layout say where files are, and this workspace has requests: their files would not be found any more. Leave both as they are.")
+	}
+	return nil
 }
 
 // isAdmin reports whether the token proves a TRE admin: by the API's audience only.

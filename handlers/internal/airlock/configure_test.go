@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"airlock/handlers/internal/airlock"
+	sm "airlock/statemachine"
 )
 
 // TestSettingsAreReplacedByWhoHasReadThem: whoever has not seen the settings, or older ones, is told to read them.
@@ -62,6 +63,32 @@ func TestOwnersLetNobodyReviewTheirOwn(t *testing.T) {
 			if err := w.change(owner, func(s *airlock.Settings) { s.Approvals, s.SelfReview, s.Policies = 1, false, nil }); err != nil {
 				t.Errorf("an owner ends it: %v", err)
 			}
+		})
+	}
+}
+
+// TestFilesStayWhereSettingsSay: once there is a request, settings cannot say that its files are elsewhere.
+func TestFilesStayWhereSettingsSay(t *testing.T) {
+	elsewhere := map[string]func(*airlock.Settings){
+		"suffix": func(s *airlock.Settings) { s.Suffix = "other" },
+		"layout": func(s *airlock.Settings) {
+			s.Layout = map[string]airlock.Locate{"import/holding": {Account: "stalimip{tre}", Container: "{id}-held{round}"}}
+		},
+	}
+	for name, by := range elsewhere {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			if err := w.change(admin, by); err != nil {
+				t.Fatalf("without requests: %v", err)
+			}
+			r := w.submitted(airlock.Import, "x")
+			if p := refusal(t, w.change(admin, func(s *airlock.Settings) { s.Suffix, s.Layout = "0003", nil })); p.Kind != airlock.Ruled || p.Code != "requests_exist" {
+				t.Errorf("with one: %+v", p)
+			}
+			if err := w.change(admin, func(s *airlock.Settings) { s.MaxFiles++ }); err != nil {
+				t.Errorf("something else: %v", err)
+			}
+			w.want(w.do(w.Review(t.Context(), manager, ws, r.ID, approve())), sm.Approved)
 		})
 	}
 }

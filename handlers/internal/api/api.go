@@ -23,7 +23,7 @@ import (
 )
 
 // contractVersion is the version of the OpenAPI document: it rises with every change of the contract.
-const contractVersion = "1.12.1"
+const contractVersion = "1.12.2"
 
 // UseCases is what the airlock can do for somebody. Errors that hold an *airlock.Problem are answers; all others are
 // internal.

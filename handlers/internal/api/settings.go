@@ -90,7 +90,7 @@ func (s *server) addSettings() {
 		id: "putSettings", method: http.MethodPut, path: path, tag: "Workspaces", summary: "Replace a workspace's settings", maxBody: s.Limits.MaxSettings,
 		about: "TRE admins may change everything, workspace owners the members, the review policies (but not let people review their own requests), deputies of their own, and when reviewers are reminded. With If-Match every field must be there; " +
 			"without it the workspace must be new, and what is left out has its default: both directions, one file of at most 5 GiB, scanned, one approval, never one's own. " +
-			"All problems are told at once. 409 says that somebody else has changed the settings since.",
+			"All problems are told at once. 409 says that somebody else has changed the settings since, or that there are requests whose files another suffix or layout would lose.",
 		fails: []int{http.StatusConflict},
 	}, s.putSettings)
 }
