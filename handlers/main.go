@@ -2,8 +2,8 @@
 // arguments it is a command for operators instead.
 //
 // It wires and nothing else. It promises to answer the host's probe before anything slow begins, to refuse settings that
-// cannot work and a table that it must not touch before it serves anything, and to end with a code other than 0, because the host starts a handler again only
-// then. It keeps no state.
+// cannot work and a table that it must not touch before it serves anything, and to end with a code other than 0, because the
+// host starts a handler again only then. It keeps no state.
 package main
 
 import (

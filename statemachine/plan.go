@@ -66,9 +66,9 @@ func Forgetting(owed []Task) bool {
 // Plan says what the system owes after the transition, and the round that the request is then in.
 // Round is the request's round before it, owed what it owed before it.
 //
-// Where the status stays, everything that was owed still is. Containers that were to be deleted still are. A move that is cut short keeps its data where the next status has
-// data at all (so that a retry finds it), and loses both ends where it has none. A file that is handed back goes
-// to the intake of the next round, so that every link of an earlier round stays dead.
+// Where the status stays, everything that was owed still is. Containers that were to be deleted still are. A move that is cut
+// short keeps its data where the next status has data at all (so that a retry finds it), and loses both ends where it has
+// none. A file that is handed back goes to the intake of the next round, so that every link of an earlier round stays dead.
 func Plan(t Transition, round int, owed []Task) (next []Task, nextRound int) {
 	nextRound = max(round, 1)
 	to, _ := Of(t.To)

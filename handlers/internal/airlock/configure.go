@@ -26,9 +26,9 @@ func (s *Service) Settings(ctx context.Context, who Identity, workspace string) 
 	return settings, nil
 }
 
-// PutSettings replaces a workspace's settings. TRE admins may change everything; owners only the members, the
-// review policies (but not so that people may review their own requests), deputies of their own, and when reviewers are reminded. next.ETag must be what was read, and empty for a
-// workspace that has none yet.
+// PutSettings replaces a workspace's settings. TRE admins may change everything; owners only the members, the review policies
+// (but not so that people may review their own requests), deputies of their own, and when reviewers are reminded. next.ETag
+// must be what was read, and empty for a workspace that has none yet.
 func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) (Settings, error) {
 	current, err := s.Store.Settings(ctx, next.WorkspaceID)
 	isNew := errors.Is(err, ErrNotFound)

@@ -103,9 +103,10 @@ func compareBy(key SortKey, a, b Request) int {
 	}
 }
 
-// Mine lists requests over all workspaces: those that the person made, newest first, or as a reviewer those that
-// have a slot for them in the review policy that they are under, in every workspace where settings have one. A workspace that they are known to have left is left out, and so is one that cannot
-// be read, which is reported. An order that is asked for holds within each page.
+// Mine lists requests over all workspaces: those that the person made, newest first, or as a reviewer those that have a slot
+// for them in the review policy that they are under, in every workspace where settings have one. A workspace that they are
+// known to have left is left out, and so is one that cannot be read, which is reported. An order that is asked for holds
+// within each page.
 func (s *Service) Mine(ctx context.Context, who Identity, asReviewer bool, l Listing) (Views, error) {
 	if !who.ForAPI {
 		return Views{}, problem(Unauthenticated, "wrong_audience", sentenceNotForAPI)

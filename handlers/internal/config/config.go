@@ -109,7 +109,8 @@ type Config struct {
 	// sealed, before the request is approved; of larger ones storage's own word has to do. A workspace may have its own. 0:
 	// whatever its size.
 	VerifyUpTo int64 `env:"AIRLOCK_VERIFY_UP_TO" envDefault:"0"`
-	// MaxDrafts is how many drafts one person may have at a time in one workspace, each with a container in storage; 0 is any number.
+	// MaxDrafts is how many drafts one person may have at a time in one workspace, each with a container in storage; 0 is any
+	// number.
 	MaxDrafts int `env:"AIRLOCK_MAX_DRAFTS" envDefault:"100"`
 	// SettingsCache is how long a change of a workspace's settings may go unnoticed by other instances.
 	SettingsCache time.Duration `env:"AIRLOCK_SETTINGS_CACHE" envDefault:"10s"`

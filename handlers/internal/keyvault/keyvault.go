@@ -116,8 +116,8 @@ func (k *Key) load(ctx context.Context) (string, *ecdsa.PublicKey, error) {
 	return k.version, k.public, nil
 }
 
-// Sign implements dsse.Key. Key Vault returns the two numbers of the signature side by side (RFC 7518, 3.4), the envelope has them in
-// ASN.1 DER.
+// Sign implements dsse.Key. Key Vault returns the two numbers of the signature side by side (RFC 7518, 3.4), the envelope has
+// them in ASN.1 DER.
 func (k *Key) Sign(ctx context.Context, message []byte) ([]byte, error) {
 	version, public, err := k.load(ctx)
 	if err != nil {

@@ -24,9 +24,9 @@ const (
 	pingRow     = "ping"
 )
 
-// encode makes any text usable in a key or a filter: letters, digits, dots and hyphens stay, every other byte becomes a
-// tilde and two hexadecimal digits, which takes up to three times as many. So neither a separator of keys nor a quote can come from outside.
-// Azure: keys have no / \ # ? and no control characters.
+// encode makes any text usable in a key or a filter: letters, digits, dots and hyphens stay, every other byte becomes a tilde
+// and two hexadecimal digits, which takes up to three times as many. So neither a separator of keys nor a quote can come from
+// outside. Azure: keys have no / \ # ? and no control characters.
 func encode(text string) string {
 	var b strings.Builder
 	for _, c := range []byte(text) {

@@ -39,7 +39,8 @@ func (r Result) tag() string {
 	return string(r)
 }
 
-// reason is the notScannedReason for a code: the code, and a sentence. Azure: "Understand results from malware scanning", error codes.
+// reason is the notScannedReason for a code: the code, and a sentence. Azure: "Understand results from malware scanning",
+// error codes.
 func reason(code string) string {
 	sentence := "the service could not scan the blob"
 	switch code {

@@ -45,9 +45,9 @@ func (a addressing) azuritePath(host, escapedPath string) (svc service, path str
 	return blobService, escapedPath
 }
 
-// azuriteCopySource rewrites the source of a copy to Azurite's own address, which is the only one that Azurite accepts and can reach. It
-// may come as virtual host, as a link of the gateway, or as Azurite's own already. A source elsewhere stays as it is, and
-// Azurite refuses it.
+// azuriteCopySource rewrites the source of a copy to Azurite's own address, which is the only one that Azurite accepts and
+// can reach. It may come as virtual host, as a link of the gateway, or as Azurite's own already. A source elsewhere stays as
+// it is, and Azurite refuses it.
 func (a addressing) azuriteCopySource(source, azuriteAddr string) string {
 	scheme, rest, ok := strings.Cut(source, "://")
 	if !ok || !strings.EqualFold(scheme, "https") && !strings.EqualFold(scheme, "http") {

@@ -21,8 +21,8 @@ const (
 	idleUpstream = 30 * time.Second
 )
 
-// gateway stands in front of Azurite, the same behind both doors: it finds the account of a request, lets Azurite answer it, and adds what
-// Azurite lacks. Bodies stream through; none is held.
+// gateway stands in front of Azurite, the same behind both doors: it finds the account of a request, lets Azurite answer it,
+// and adds what Azurite lacks. Bodies stream through; none is held.
 type gateway struct {
 	addressing
 	blobAddr, tableAddr string // Azurite's
@@ -101,8 +101,8 @@ func (g *gateway) rewrite(pr *httputil.ProxyRequest) {
 		case name == "X-Ms-Copy-Source":
 			values[0] = g.azuriteCopySource(values[0], g.blobAddr)
 		case strings.HasPrefix(name, "X-Ms-Meta-"):
-			// Azurite keeps the case in which a metadata name arrives, and reading the request has changed it. Lower case is the one
-			// form that all clients can rely on.
+			// Azurite keeps the case in which a metadata name arrives, and reading the request has changed it. Lower case is
+			// the one form that all clients can rely on.
 			delete(pr.Out.Header, name)
 			pr.Out.Header[strings.ToLower(name)] = values
 		}

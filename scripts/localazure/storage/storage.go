@@ -60,8 +60,8 @@ type Options struct {
 	DataDir   string
 	TLSAddr   string // where the TLS door listens; empty means a free port on 127.0.0.1
 	PlainAddr string // where the plain door listens; empty means a free port on 127.0.0.1
-	// Events is called for every blob that has been created, before the client gets the answer, and from several goroutines. It must
-	// not wait for storage. Nil means that nobody listens.
+	// Events is called for every blob that has been created, before the client gets the answer, and from several goroutines.
+	// It must not wait for storage. Nil means that nobody listens.
 	Events func(Event)
 	// DeletedFor is how long the name of a deleted container is refused. Azure: 30 seconds and more. Zero means not at all.
 	DeletedFor time.Duration

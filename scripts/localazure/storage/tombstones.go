@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// tombstones remembers the names of deleted containers for a while. Azure ("Delete Container"): for at least 30 seconds a container of
-// the same name cannot be created, which is refused with 409 ContainerBeingDeleted; everything else in it is 404.
+// tombstones remembers the names of deleted containers for a while. Azure ("Delete Container"): for at least 30 seconds a
+// container of the same name cannot be created, which is refused with 409 ContainerBeingDeleted; everything else in it is
+// 404.
 type tombstones struct {
 	lifetime time.Duration // 0: names are free at once
 	now      func() time.Time
