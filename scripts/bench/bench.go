@@ -10,7 +10,7 @@ import (
 	"airlock/scripts/localazure"
 )
 
-// bench measures one running local Azure.
+// bench measures a running local Azure, a new one for each part.
 type bench struct {
 	azure *localazure.Azure
 	dist  string // the package that runs in it
