@@ -15,11 +15,7 @@ func (l *look) gates(ctx context.Context, t statemachine.Task) (outcome, error) 
 	if !l.after.Scanning {
 		return outcome{done: true}, nil
 	}
-	m, err := l.loadManifest(ctx)
-	if err != nil {
-		return outcome{}, err
-	}
-	place, err := l.s.place(l.before, l.settings, t.From)
+	m, place, err := l.subject(ctx, t)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -47,11 +47,7 @@ func (d *digests) enough(t Timing, now time.Time) bool {
 
 // hash computes the SHA-256 of every sealed file.
 func (l *look) hash(ctx context.Context, t statemachine.Task) (outcome, error) {
-	m, err := l.loadManifest(ctx)
-	if err != nil {
-		return outcome{}, err
-	}
-	place, err := l.s.place(l.before, l.settings, t.From)
+	m, place, err := l.subject(ctx, t)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -66,6 +62,16 @@ func (l *look) hash(ctx context.Context, t statemachine.Task) (outcome, error) {
 		l.s.compare(ctx, l.before, s.file, m.Files[s.file])
 		return outcome{done: true}
 	})
+}
+
+// subject is what a task looks at: the files of the manifest, and the place where they are.
+func (l *look) subject(ctx context.Context, t statemachine.Task) (*Manifest, Place, error) {
+	m, err := l.loadManifest(ctx)
+	if err != nil {
+		return nil, Place{}, err
+	}
+	place, err := l.s.place(l.before, l.settings, t.From)
+	return m, place, err
 }
 
 // source is the blob from which the digest of the file with this number is computed.

@@ -16,11 +16,7 @@ var ErrDigest = errors.New("the content is not what was sealed")
 // changed or deleted when they differ: what is at either end is evidence, and a retry reads it again. Of files beyond the
 // size that is verified, storage's word has to do: the chain of the ETags, the size and the MD5.
 func (l *look) verify(ctx context.Context, t statemachine.Task) (outcome, error) {
-	m, err := l.loadManifest(ctx)
-	if err != nil {
-		return outcome{}, err
-	}
-	place, err := l.s.place(l.before, l.settings, t.From)
+	m, place, err := l.subject(ctx, t)
 	if err != nil {
 		return outcome{}, err
 	}
