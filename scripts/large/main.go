@@ -44,7 +44,8 @@ const (
 	blockSize = 64 << 20
 	partSize  = 64 << 20
 
-	// sliceTime is how long the handler reads in one invocation: a quarter of the shortest that its settings allow.
+	// invocationTime is the shortest that the handler's settings allow: it reads for a quarter of it, and stores how far it
+	// has come.
 	invocationTime = "10s"
 
 	// maxMemory is what the handler may take.
@@ -59,7 +60,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if *size < 1 || *kills < 0 {
-		return errors.New("the file must have at least one GiB")
+		return errors.New("-gib begins at 1, and -kills at 0")
 	}
 	if 2*int64(*kills) > *size {
 		return errors.New("a kill needs two GiB: what an invocation reads must be little beside it, to see that no more is read again")

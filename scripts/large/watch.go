@@ -22,7 +22,7 @@ type watch struct {
 // patience is how long nothing may go on.
 const patience = 5 * time.Minute
 
-// reads counts what the handler has read so far, in parts.
+// parts counts what handlers have read since the start, for any request.
 func (w *watch) parts() int { return w.azure.Storage.Stats().TLS["GetBlob"] }
 
 // hashed waits until the request is in review, and returns the SHA-256 that it then has.
