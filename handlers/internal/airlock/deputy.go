@@ -27,19 +27,18 @@ func (s Settings) steadOf(id string, now time.Time) []string {
 	return owners
 }
 
-// stead is the slots that the actor can fill in place of an owner: none where the owner has spoken in the round, or may not.
-func (p Policy) stead(r Request, actor Actor, owner string) []string {
+// stead is the slots that can be filled in place of an owner: none where the owner has spoken in the round, or may not, and
+// none that only somebody independent can fill, whom no owner is.
+func (p Policy) stead(r Request, owner string) []string {
 	if r.ReviewedBy(owner) || strings.EqualFold(owner, r.CreatedBy.ID) && !p.SelfReview {
 		return nil
 	}
-	stand := p
-	stand.Slots = slices.DeleteFunc(slices.Clone(p.Slots), func(s Slot) bool { return s.Independent })
-	return stand.fitting(Actor{Person: Person{ID: owner, Roles: []Role{RoleOwner}}})
+	return p.fitting(Actor{Person: Person{ID: owner, Roles: []Role{RoleOwner}}})
 }
 
 // reviewer reports whether the policy has any slot for the actor, be it open or not, or had one that they filled.
 func (p Policy) reviewer(r Request, actor Actor) bool {
-	return r.ReviewedBy(actor.ID) || len(p.fitting(actor)) > 0 || slices.ContainsFunc(actor.SteadOf, func(owner string) bool { return len(p.stead(r, actor, owner)) > 0 })
+	return r.ReviewedBy(actor.ID) || len(p.fitting(actor)) > 0 || slices.ContainsFunc(actor.SteadOf, func(owner string) bool { return len(p.stead(r, owner)) > 0 })
 }
 
 // candidacy is the slots that somebody can fill now, in whose place (empty: their own), and why there are none, as a
@@ -55,7 +54,7 @@ func (p Policy) candidacy(r Request, actor Actor, wanted string) (slots []string
 		if problem == "" {
 			break
 		}
-		if other := only(p.stead(r, actor, owner)); len(other) > 0 && p.room(spoken, other) == "" {
+		if other := only(p.stead(r, owner)); len(other) > 0 && p.room(spoken, other) == "" {
 			return other, owner, ""
 		}
 	}
