@@ -219,7 +219,7 @@ func (s *Service) decide(ctx context.Context, a action, r Request, actor Actor, 
 	}
 	digest := extra.digest()
 	said, ok := s.review(r, *t, actor, a.text)
-	if speaks(*t) {
+	if speaks(t.Event) {
 		said.Slots, said.SteadOf = slots, stead
 	}
 	if ok {
@@ -227,7 +227,7 @@ func (s *Service) decide(ctx context.Context, a action, r Request, actor Actor, 
 	}
 	c := s.applied(r, base, *t, actor, settings, a.text, digest)
 	c.Manifest, c.Dirty = extra.Manifest, extra.Dirty
-	if speaks(*t) {
+	if speaks(t.Event) {
 		c.Review = &said
 	}
 	return c, nil

@@ -214,8 +214,7 @@ func (s *Service) disclosure(ctx context.Context, r Request, round int) (Disclos
 // decides reports whether a record tells of what decided a round: the review that ended it, or a gate.
 func decides(rec Record) bool {
 	e := statemachine.Event(rec.What)
-	said := statemachine.DecisionOf(e)
-	return e == statemachine.EventBlock || rec.From != rec.To && said != "" && said != statemachine.DecisionRevoked
+	return e == statemachine.EventBlock || rec.From != rec.To && speaks(e)
 }
 
 // story is the records of a decision.

@@ -62,10 +62,10 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	switch {
 	case t.Event == statemachine.EventHandOver:
 		record.Subject = after.ClaimedBy.ID
-	case speaks(t):
+	case speaks(t.Event):
 		record.Subject = after.Reviews[len(after.Reviews)-1].SteadOf
 	}
-	if t.Event == statemachine.EventSubmit || speaks(t) {
+	if t.Event == statemachine.EventSubmit || speaks(t.Event) {
 		record.Policy = after.Policy.Version
 	}
 	record.Chain = Chain(base.WorkspaceID, base.ID)
@@ -86,9 +86,9 @@ func (s *Service) applied(before, base Request, t statemachine.Transition, by Ac
 	return commit
 }
 
-// speaks reports whether somebody gives a review by the transition.
-func speaks(t statemachine.Transition) bool {
-	d := statemachine.DecisionOf(t.Event)
+// speaks reports whether somebody gives a review by the event.
+func speaks(e statemachine.Event) bool {
+	d := statemachine.DecisionOf(e)
 	return d != "" && d != statemachine.DecisionRevoked
 }
 
