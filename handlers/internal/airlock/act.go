@@ -167,14 +167,9 @@ func (s *Service) act(ctx context.Context, a action) (View, error) {
 // Nothing else comes of it.
 func (s *Service) late(ctx context.Context, actor Actor, said Review, r Request) error {
 	for range maxRaces {
-		record := r.chained(Record{
-			When: s.Now(), Who: actor.ID, Name: actor.Name, What: recordLate, From: string(r.Status), To: string(r.Status), Round: r.Round,
-			Subject: said.SteadOf, Text: string(said.Decision) + ": " + said.Explanation, Digest: said.Digest, Source: actor.SourceAddress, Trace: actor.CorrelationID,
-		})
-		after := r
-		after.Version++
-		after.RecordSeq, after.RecordHash = record.Seq, record.Hash
-		_, err := s.commit(ctx, Commit{Before: r, After: after, Record: &record})
+		_, err := s.note(ctx, Record{
+			What: recordLate, Subject: said.SteadOf, Text: string(said.Decision) + ": " + said.Explanation, Digest: said.Digest,
+		}, actor, r, r)
 		switch {
 		case err == nil:
 			return problem(Conflict, "too_late", "The round ended at the same moment: somebody else decided it, or the request was withdrawn. Your review is recorded, and does not count.")

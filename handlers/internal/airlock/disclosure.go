@@ -124,7 +124,7 @@ func (s *Service) Disclosure(ctx context.Context, who Identity, workspace, id st
 		if err != nil {
 			return nil, answer(fmt.Errorf("record of %s: %w", id, err), sentenceNoRequest)
 		}
-		_, err = s.noteReading(ctx, recordDisclosure, actor, r, next)
+		_, err = s.note(ctx, Record{What: recordDisclosure}, actor, r, next)
 		if !errors.Is(err, ErrLost) {
 			return envelope, answer(err, sentenceNoRequest)
 		}

@@ -23,7 +23,7 @@ func (s *Service) reads(ctx context.Context, what string, actor Actor, workspace
 				return Request{}, err
 			}
 		}
-		stored, err := s.noteReading(ctx, what, actor, r, r)
+		stored, err := s.note(ctx, Record{What: what}, actor, r, r)
 		if !errors.Is(err, ErrLost) {
 			return stored, answer(err, sentenceNoRequest)
 		}
@@ -31,15 +31,15 @@ func (s *Service) reads(ctx context.Context, what string, actor Actor, workspace
 	return Request{}, answer(fmt.Errorf("%s of %s: %w", what, id, ErrLost), sentenceNoRequest)
 }
 
-// noteReading writes one reading into the trail, with what else changes by it.
-func (s *Service) noteReading(ctx context.Context, what string, actor Actor, before, after Request) (Request, error) {
-	record := before.chained(Record{
-		When: s.Now(), Who: actor.ID, Name: actor.Name, What: what, From: string(before.Status), To: string(before.Status), Round: before.Round,
-		Source: actor.SourceAddress, Trace: actor.CorrelationID,
-	})
+// note writes into the trail what somebody did to a request that stays in its status, with what else changes by it. Of the
+// record, who and when and where they came from are filled in.
+func (s *Service) note(ctx context.Context, rec Record, actor Actor, before, after Request) (Request, error) {
+	rec.When, rec.Who, rec.Name, rec.Source, rec.Trace = s.Now(), actor.ID, actor.Name, actor.SourceAddress, actor.CorrelationID
+	rec.From, rec.To, rec.Round = string(before.Status), string(before.Status), before.Round
+	rec = before.chained(rec)
 	after.Version++
-	after.RecordSeq, after.RecordHash = record.Seq, record.Hash
-	return s.commit(ctx, Commit{Before: before, After: after, Record: &record})
+	after.RecordSeq, after.RecordHash = rec.Seq, rec.Hash
+	return s.commit(ctx, Commit{Before: before, After: after, Record: &rec})
 }
 
 // readsWorkspace is reads for the trail of a workspace. The settings stay as they are.
