@@ -164,6 +164,9 @@ func (t Transition) Purges() bool { return t.Event == EventPurge }
 // Statuses returns the facts of every stored status, in table order.
 func Statuses() []StatusFacts { return append([]StatusFacts(nil), statuses...) }
 
+// Actions returns every action that there is on a request, in the order in which clients expect them.
+func Actions() []Action { return append([]Action(nil), actionOrder...) }
+
 // Events returns every event of the table once, in table order.
 func Events() []Event {
 	var events []Event

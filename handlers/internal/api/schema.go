@@ -108,10 +108,7 @@ func (f statusFilter) status() statemachine.Status {
 type action statemachine.Action
 
 // Schema lists the actions of the state machine that there are on a request.
-func (action) Schema(huma.Registry) *huma.Schema {
-	return oneOf(statemachine.ActionReview, statemachine.ActionCancel, statemachine.ActionSubmit, statemachine.ActionRevoke, statemachine.ActionRetry,
-		statemachine.ActionHold, statemachine.ActionLift, statemachine.ActionClaim, statemachine.ActionUnclaim, statemachine.ActionHandOver)
-}
+func (action) Schema(huma.Registry) *huma.Schema { return oneOf(statemachine.Actions()...) }
 
 // decision is what a reviewer can say.
 type decision statemachine.Decision
