@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -79,7 +80,7 @@ func (s *Service) PutSettings(ctx context.Context, who Identity, next Settings) 
 // movesNothing refuses settings that say of files that they are where they are not: the suffix and the layout tell where the
 // files of every request are, also of those that there are already. A request that is made at the same moment is not seen.
 func (s *Service) movesNothing(ctx context.Context, current, next Settings) error {
-	if current.Version == 0 || next.Suffix == current.Suffix && equalLayout(next.Layout, current.Layout) {
+	if current.Version == 0 || next.Suffix == current.Suffix && maps.Equal(next.Layout, current.Layout) {
 		return nil
 	}
 	page, err := s.page(ctx, Query{Workspace: next.WorkspaceID, Order: NewestFirst, Limit: 1})
@@ -124,25 +125,13 @@ func (next Settings) differences(other Settings) []string {
 		{"retention", next.Retention == other.Retention}, {"legalHold", next.LegalHold == other.LegalHold},
 		{"includeLocationInNotice", next.IncludeLocation == other.IncludeLocation},
 		{"verifyReleasedUpTo", next.VerifyUpTo == other.VerifyUpTo},
-		{"suffix", next.Suffix == other.Suffix}, {"layout", equalLayout(next.Layout, other.Layout)},
+		{"suffix", next.Suffix == other.Suffix}, {"layout", maps.Equal(next.Layout, other.Layout)},
 	} {
 		if !f.same {
 			names = append(names, f.name)
 		}
 	}
 	return names
-}
-
-func equalLayout(a, b map[string]Locate) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for k, v := range a {
-		if b[k] != v {
-			return false
-		}
-	}
-	return true
 }
 
 // suffixPattern leaves room for the longest of the layout's own names of accounts.
