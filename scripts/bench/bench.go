@@ -17,22 +17,9 @@ type bench struct {
 	quick bool
 	out   io.Writer // progress, for people who wait
 	table table
-	floor *raw // made when it is first needed
 	// warm makes a call of each kind before something is measured, because who comes after a rest pays for it: a process that
 	// slept, and caches that others filled. It is nil where both sides rest alike.
 	warm func(context.Context) error
-}
-
-// least returns what floors are measured with.
-func (b *bench) least(ctx context.Context) (*raw, error) {
-	if b.floor == nil {
-		r, err := newRaw(ctx, b.azure)
-		if err != nil {
-			return nil, err
-		}
-		b.floor = r
-	}
-	return b.floor, nil
 }
 
 // runs is how often something is measured: n times, or a few times where that has to do.

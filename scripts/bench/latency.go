@@ -154,7 +154,7 @@ func (b *bench) latency(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := b.least(ctx)
+	r, err := newRaw(ctx, b.azure)
 	if err != nil {
 		return err
 	}

@@ -125,7 +125,6 @@ func (b *bench) alone(ctx context.Context, p part) (err error) {
 		return err
 	}
 	defer b.azure.Stop()
-	b.floor = nil
 	return p.do(b, ctx)
 }
 

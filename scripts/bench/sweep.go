@@ -24,7 +24,7 @@ func (b *bench) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := b.least(ctx)
+	r, err := newRaw(ctx, b.azure)
 	if err != nil {
 		return err
 	}
