@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"airlock/scripts/apiclient"
 )
 
 // decidable checks that reviewers decide about what was uploaded: each file has the SHA-256 that it had before it was sent, and
@@ -15,18 +17,13 @@ func (p *player) decidable(ctx context.Context, id string, sums map[string]strin
 	if err != nil {
 		return err
 	}
-	var lines []string
+	slices.SortFunc(files, func(a, b apiclient.File) int { return strings.Compare(a.Name, b.Name) })
+	digest := sha256.New()
 	for _, f := range files {
 		if f.SHA256 != sums[f.Name] {
 			return fmt.Errorf("%q has the SHA-256 %q, and was sent with %q", f.Name, f.SHA256, sums[f.Name])
 		}
-		lines = append(lines, fmt.Sprintf("%s\x00%s %d %s\n", f.Name, f.SHA256, f.Size, f.Name))
-	}
-	slices.Sort(lines) // by the names
-	digest := sha256.New()
-	for _, line := range lines {
-		_, text, _ := strings.Cut(line, "\x00")
-		digest.Write([]byte(text))
+		fmt.Fprintf(digest, "%s %d %s\n", f.SHA256, f.Size, f.Name)
 	}
 	r, err := p.api().Get(ctx, "mia", id)
 	if err != nil {
