@@ -141,7 +141,7 @@ func (d *duel) parts() string {
 	if d.hop == nil {
 		return d.note
 	}
-	host := quantile(d.hop.took[1:], 0.5) - quantile(d.hop.least[1:], 0.5)
+	host := max(0, quantile(d.hop.took[1:], 0.5)-quantile(d.hop.least[1:], 0.5))
 	storage := quantile(d.least[1:], 0.5)
 	return fmt.Sprintf("host %s ms, storage and bus %s ms, airlock %s ms", number(host), number(storage),
 		number(max(0, quantile(d.took[1:], 0.5)-host-storage)))
