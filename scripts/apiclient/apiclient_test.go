@@ -21,7 +21,7 @@ func serve(t *testing.T, handle http.HandlerFunc) *apiclient.Client {
 	server := httptest.NewServer(handle)
 	t.Cleanup(server.Close)
 	return &apiclient.Client{
-		HTTP: server.Client(), App: server.URL, Workspace: "heart study",
+		HTTP: server.Client(), App: server.URL, Workspace: "heart/study",
 		Token: func(who string) (string, error) { return "token of " + who, nil },
 	}
 }
@@ -35,30 +35,30 @@ func TestWhatIsSentAndRead(t *testing.T) {
 		call              func(context.Context, *apiclient.Client) (any, error)
 		want              string
 	}{
-		{"create", one, `POST /api/workspaces/heart%20study/requests {"type":"import","title":"A","businessJustification":"B"}`,
+		{"create", one, `POST /api/workspaces/heart%2Fstudy/requests {"type":"import","title":"A","businessJustification":"B"}`,
 			func(ctx context.Context, c *apiclient.Client) (any, error) {
 				return c.Create(ctx, "ada", apiclient.NewRequest{Type: "import", Title: "A", Justification: "B"})
 			}, request},
-		{"review", one, `POST /api/workspaces/heart%20study/requests/7/review {"decision":"approved","decisionExplanation":"Fine"}`,
+		{"review", one, `POST /api/workspaces/heart%2Fstudy/requests/7/review {"decision":"approved","decisionExplanation":"Fine"}`,
 			func(ctx context.Context, c *apiclient.Client) (any, error) {
 				return c.Act(ctx, "ada", "7", "review", apiclient.Review{Decision: "approved", Explanation: "Fine"})
 			}, request},
-		{"act without a body", one, `POST /api/workspaces/heart%20study/requests/7/submit `,
+		{"act without a body", one, `POST /api/workspaces/heart%2Fstudy/requests/7/submit `,
 			func(ctx context.Context, c *apiclient.Client) (any, error) {
 				return c.Act(ctx, "ada", "7", "submit", nil)
 			}, request},
-		{"get", one, `GET /api/workspaces/heart%20study/requests/7 `,
+		{"get", one, `GET /api/workspaces/heart%2Fstudy/requests/7 `,
 			func(ctx context.Context, c *apiclient.Client) (any, error) { return c.Get(ctx, "ada", "7") }, request},
-		{"link", `{"containerUrl":"https://x"}`, `GET /api/workspaces/heart%20study/requests/7/link `,
+		{"link", `{"containerUrl":"https://x"}`, `GET /api/workspaces/heart%2Fstudy/requests/7/link `,
 			func(ctx context.Context, c *apiclient.Client) (any, error) { return c.Link(ctx, "ada", "7") }, "https://x"},
-		{"files", `{"files":[{"name":"a","size":2,"sha256":null}]}`, `GET /api/workspaces/heart%20study/requests/7/files `,
+		{"files", `{"files":[{"name":"a","size":2,"sha256":null}]}`, `GET /api/workspaces/heart%2Fstudy/requests/7/files `,
 			func(ctx context.Context, c *apiclient.Client) (any, error) { return c.Files(ctx, "ada", "7") }, "[{a 2 }]"},
-		{"trail", `{"records":[{"what":"create","to":"draft","who":"w","trace":"t"}],"intact":true}`, `GET /api/workspaces/heart%20study/requests/7/audit `,
+		{"trail", `{"records":[{"what":"create","to":"draft","who":"w","trace":"t"}],"intact":true}`, `GET /api/workspaces/heart%2Fstudy/requests/7/audit `,
 			func(ctx context.Context, c *apiclient.Client) (any, error) {
 				records, intact, err := c.Trail(ctx, "ada", "7")
 				return fmt.Sprint(records, intact), err
 			}, "[{create  draft w t}] true"},
-		{"an answer that nobody wants", "no JSON", `GET /api/workspaces/heart%20study/airlock `,
+		{"an answer that nobody wants", "no JSON", `GET /api/workspaces/heart%2Fstudy/airlock `,
 			func(ctx context.Context, c *apiclient.Client) (any, error) {
 				return nil, c.Call(ctx, "ada", http.MethodGet, "/airlock", nil, nil)
 			}, "<nil>"},
@@ -114,7 +114,7 @@ func TestWhatFails(t *testing.T) {
 		{"a rule", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusConflict)
 			fmt.Fprintln(w, `{"code":"not_the_requester"}`)
-		}, 409, `POST /api/workspaces/heart study/requests/7/submit as ada: status 409: {"code":"not_the_requester"}`},
+		}, 409, `POST /api/workspaces/heart/study/requests/7/submit as ada: status 409: {"code":"not_the_requester"}`},
 		{"a host in between", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, 502, "status 502"},
 		{"an answer that breaks off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "9")
