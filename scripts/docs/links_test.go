@@ -27,7 +27,7 @@ func documents(t *testing.T) []string {
 var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ +(.+)$`)
-	script  = regexp.MustCompile(`(?:go run |\./|` + "`" + `)\.?/?(scripts/[a-z/.]+)`)
+	script  = regexp.MustCompile(`(?m)(?:^|go run |\./|` + "`" + `)\.?/?(scripts/[a-z/.]+)`)
 	noWord  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
