@@ -89,7 +89,7 @@ func TestAnApprovedRequestCostsWhatItMust(t *testing.T) {
 	}
 }
 
-// checkPage holds the page on costs against what was counted.
+// checkPage holds the page on costs, and what README says of it, against what was counted.
 func checkPage(t *testing.T, all counts, scheduled int) {
 	t.Helper()
 	page, err := os.ReadFile("../../infra/cost.md")
@@ -105,10 +105,11 @@ func checkPage(t *testing.T, all counts, scheduled int) {
 	}
 	writes := of("InsertEntity", "InsertOrReplaceEntity", "EntityGroupTransaction")
 	reads := of("QueryEntity", "QueryEntities")
+	blobCalls := sum(all.Storage) - writes - reads
 	for row, n := range map[string]int{
 		"invocations that no person waits for": all.triggered() + scheduled, "calls of the API": all.Invocations["Api"],
 		"messages sent": sum(all.Messages), "events delivered": sum(all.Events),
-		"writes to the table": writes, "reads of the table": reads, "calls to blob storage": sum(all.Storage) - writes - reads,
+		"writes to the table": writes, "reads of the table": reads, "calls to blob storage": blobCalls,
 	} {
 		if want := fmt.Sprintf("| %s | %d | %d,000 |", row, n, n); !strings.Contains(string(page), want) {
 			t.Errorf("the page on costs does not say %q", want)
@@ -122,6 +123,15 @@ func checkPage(t *testing.T, all counts, scheduled int) {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page on costs does not say %q", want)
 		}
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("takes %d invocations besides the calls of people, %d messages, %d writes to the table and %d calls to blob storage",
+		all.triggered()+scheduled, sum(all.Messages), writes, blobCalls)
+	if !strings.Contains(strings.Join(strings.Fields(string(readme)), " "), want) {
+		t.Errorf("README does not say that an approved request %s", want)
 	}
 }
 
