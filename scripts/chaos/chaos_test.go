@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -157,5 +159,28 @@ func TestWhatIsRefused(t *testing.T) {
 		if got := refused(test.err); got != test.want {
 			t.Errorf("%v: %v", test.err, got)
 		}
+	}
+}
+
+// TestAnswersAreCounted: by their status, whatever it is. No answer is none.
+func TestAnswersAreCounted(t *testing.T) {
+	statuses := []int{200, 409, 200}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if len(statuses) == 0 {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(statuses[0])
+		statuses = statuses[1:]
+	}))
+	t.Cleanup(server.Close)
+	l := newLedger()
+	client := &http.Client{Transport: counted{server.Client().Transport, l}}
+	for range 4 {
+		if response, err := client.Get(server.URL); err == nil {
+			response.Body.Close()
+		}
+	}
+	if got := fmt.Sprint(l.answers()); got != "map[200:2 409:1]" {
+		t.Errorf("counted %s", got)
 	}
 }
