@@ -144,3 +144,52 @@ func TestTablesOfAccountsAreApart(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestQueriesOfOnePartition asks for one partition among others, whose names hold what a filter is made of.
+func TestQueriesOfOnePartition(t *testing.T) {
+	c := newTable(t)
+	for _, partition := range []string{"a", "b", "it's", "x' or PartitionKey eq 'a"} {
+		for _, row := range []string{"1", "2"} {
+			b, err := json.Marshal(map[string]string{"PartitionKey": partition, "RowKey": row, "Value": partition + "/" + row})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.AddEntity(t.Context(), b, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for filter, want := range map[string]string{
+		"PartitionKey eq 'a'":                                                 "a/1 a/2",
+		"PartitionKey eq 'a' and RowKey ge '2'":                               "a/2",
+		"PartitionKey eq 'a' and RowKey ge '1' and RowKey lt '2'":             "a/1",
+		"PartitionKey eq 'it''s' and RowKey eq '1'":                           "it's/1",
+		"PartitionKey eq 'x'' or PartitionKey eq ''a' and RowKey eq '1'":      "x' or PartitionKey eq 'a/1",
+		"PartitionKey eq 'a' and RowKey eq '1' or PartitionKey eq 'b'":        "a/1 b/1 b/2",
+		"PartitionKey eq 'a' or PartitionKey eq 'b' and RowKey eq '2'":        "a/1 a/2 b/2",
+		"PartitionKey eq 'a' and (RowKey eq '1' or Value eq 'a/2')":           "a/1 a/2",
+		"RowKey eq '1' and PartitionKey eq 'b'":                               "b/1",
+		"PartitionKey eq 'a' and Value eq ' or '":                             "",
+		"PartitionKey eq 'nobody'":                                            "",
+		"PartitionKey ge 'a' and PartitionKey le 'b' and RowKey eq '2'":       "a/2 b/2",
+		"not (PartitionKey eq 'a') and RowKey eq '1' and PartitionKey lt 'c'": "b/1",
+	} {
+		var got []string
+		for p := c.NewListEntitiesPager(&aztables.ListEntitiesOptions{Filter: &filter, Top: ptr(int32(1))}); p.More(); {
+			page, err := p.NextPage(t.Context())
+			if err != nil {
+				t.Fatalf("%s: %v", filter, err)
+			}
+			for _, b := range page.Entities {
+				var e struct{ Value string }
+				if err := json.Unmarshal(b, &e); err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, e.Value)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", filter, got, want)
+		}
+	}
+}
