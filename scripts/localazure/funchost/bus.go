@@ -21,6 +21,10 @@ const (
 	minRenewal = 50 * time.Millisecond
 )
 
+// atOnce has a receiver return the messages that are there, as the real host handles each as it comes. The SDK would wait 20 ms
+// for further ones.
+const atOnce = time.Nanosecond
+
 // receiver is the part of an azservicebus.Receiver that the pump needs.
 type receiver interface {
 	ReceiveMessages(ctx context.Context, maxMessages int, options *azservicebus.ReceiveMessagesOptions) ([]*azservicebus.ReceivedMessage, error)
@@ -104,7 +108,7 @@ func (p *pump) run(ctx context.Context) {
 		if err != nil {
 			break
 		}
-		messages, err := r.ReceiveMessages(ctx, free, nil)
+		messages, err := r.ReceiveMessages(ctx, free, &azservicebus.ReceiveMessagesOptions{TimeAfterFirstMessage: atOnce})
 		for range free - len(messages) {
 			<-slots
 		}
