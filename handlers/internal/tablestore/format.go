@@ -87,18 +87,14 @@ func (s *Store) fit(ctx context.Context) (table, error) {
 
 // format reads the row. A table without it is new, or older than the row.
 func (s *Store) format(ctx context.Context) (table, error) {
-	answer, err := s.table.GetEntity(ctx, formatPartition, formatRow, nil)
+	e, etag, err := s.row(ctx, formatPartition, formatRow)
 	if is(err, http.StatusNotFound, aztables.ResourceNotFound) {
 		return s.unmarked(ctx)
 	}
 	if err != nil {
 		return table{}, failed("format", "", err)
 	}
-	e, err := parseEntity(answer.Value)
-	if err != nil {
-		return table{}, fmt.Errorf("tablestore: format: %w", err)
-	}
-	t := table{etag: answer.ETag}
+	t := table{etag: azcore.ETag(etag)}
 	for column, into := range map[string]*int{columnOldest: &t.oldest, columnNewest: &t.newest, columnNeeds: &t.needs} {
 		if *into, err = strconv.Atoi(e.text(column)); err != nil {
 			return table{}, fmt.Errorf("tablestore: format: the column %s of the row %s is no number", column, formatRow)

@@ -15,7 +15,6 @@ import (
 	"airlock/statemachine"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 )
 
@@ -141,7 +140,7 @@ type list struct {
 // one partition, so that not even a cursor that somebody made up reaches another.
 func (s *Store) page(ctx context.Context, l list, cursor string, use func(entity) error) (next string, err error) {
 	top := int32(l.limit)
-	options := &aztables.ListEntitiesOptions{Filter: &l.filter, Top: &top, Format: to.Ptr(rowsAlone)}
+	options := aztables.ListEntitiesOptions{Filter: &l.filter, Top: &top}
 	if cursor != "" {
 		if options.NextPartitionKey, options.NextRowKey, err = l.parse(cursor); err != nil {
 			return "", err
@@ -150,7 +149,7 @@ func (s *Store) page(ctx context.Context, l list, cursor string, use func(entity
 	if l.nothing {
 		return "", failed("list", "", ctx.Err())
 	}
-	page, err := s.table.NewListEntitiesPager(options).NextPage(ctx)
+	found, page, err := rows(ctx, s.list(options))
 	if err != nil {
 		var answer *azcore.ResponseError
 		if cursor != "" && errors.As(err, &answer) && answer.StatusCode == http.StatusBadRequest {
@@ -158,12 +157,8 @@ func (s *Store) page(ctx context.Context, l list, cursor string, use func(entity
 		}
 		return "", failed("list", "", err)
 	}
-	for _, encoded := range page.Entities {
-		e, err := parseEntity(encoded)
-		if err == nil {
-			err = use(e)
-		}
-		if err != nil {
+	for _, e := range found {
+		if err := use(e); err != nil {
 			return "", fmt.Errorf("tablestore: list: %w", err)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 
 	"airlock/handlers/internal/airlock"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 )
 
@@ -31,24 +30,16 @@ func (s *Store) Request(ctx context.Context, workspace, id string) (airlock.Requ
 	return r, nil
 }
 
-// rowsAlone leaves out what the service says of a row beside its columns: nobody reads the types, an ETag comes in a header,
-// and lists have none.
-const rowsAlone = aztables.MetadataFormatNone
-
 // get reads the document of one row, and its ETag.
 func (s *Store) get(ctx context.Context, op, id, partition, key string, into any) (etag string, err error) {
-	answer, err := s.table.GetEntity(ctx, partition, key, &aztables.GetEntityOptions{Format: to.Ptr(rowsAlone)})
+	e, etag, err := s.row(ctx, partition, key)
 	if err != nil {
 		return "", failed(op, id, err)
 	}
-	e, err := parseEntity(answer.Value)
-	if err == nil {
-		err = e.document(into)
-	}
-	if err != nil {
+	if err := e.document(into); err != nil {
 		return "", fmt.Errorf("tablestore: %s %s: %w", op, id, err)
 	}
-	return string(answer.ETag), nil
+	return etag, nil
 }
 
 // Workspace finds the workspace of a request.
@@ -56,13 +47,9 @@ func (s *Store) Workspace(ctx context.Context, id string) (string, error) {
 	if !airlock.IsRequestID(id) {
 		return "", fmt.Errorf("tablestore: look up: %w", airlock.ErrNotFound)
 	}
-	answer, err := s.table.GetEntity(ctx, idPartition+id, lookupRow, nil)
+	e, _, err := s.row(ctx, idPartition+id, lookupRow)
 	if err != nil {
 		return "", failed("look up", id, err)
-	}
-	e, err := parseEntity(answer.Value)
-	if err != nil {
-		return "", fmt.Errorf("tablestore: look up %s: %w", id, err)
 	}
 	return e.text(columnWorkspace), nil
 }
@@ -187,24 +174,20 @@ func (s *Store) each(ctx context.Context, op, workspace, id, prefix, filter stri
 		return failed(op, id, ctx.Err())
 	}
 	filter = within(workspace, prefix) + filter
-	options := &aztables.ListEntitiesOptions{Filter: &filter, Format: to.Ptr(rowsAlone)}
+	options := aztables.ListEntitiesOptions{Filter: &filter}
 	left := -1
 	if limit > 0 {
 		top := int32(limit)
 		options.Top, left = &top, limit
 	}
-	pager := s.table.NewListEntitiesPager(options)
+	pager := s.list(options)
 	for pager.More() {
-		page, err := pager.NextPage(ctx)
+		found, _, err := rows(ctx, pager)
 		if err != nil {
 			return failed(op, id, err)
 		}
-		for _, encoded := range page.Entities {
-			e, err := parseEntity(encoded)
-			if err == nil {
-				err = use(e)
-			}
-			if err != nil {
+		for _, e := range found {
+			if err := use(e); err != nil {
 				return fmt.Errorf("tablestore: %s %s: %w", op, id, err)
 			}
 			if left--; left == 0 {

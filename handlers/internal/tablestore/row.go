@@ -32,8 +32,11 @@ const maxEntity = 1 << 20
 type row struct {
 	partition, key string
 	columns        map[string]any // strings and ints
-	document       any            // nil: none
+	document       any            // nil: none; encoded: as it is
 }
+
+// encoded is a document that has gone through encodeDocument.
+type encoded string
 
 // entity encodes the row for the SDK.
 func (r row) entity() ([]byte, error) {
@@ -54,19 +57,29 @@ func (r row) entity() ([]byte, error) {
 			return nil, fmt.Errorf("row %s: column %s is a %T", r.key, name, value)
 		}
 	}
-	if r.document != nil {
-		document, err := encodeDocument(r.document)
-		if err != nil {
-			return nil, fmt.Errorf("row %s: %w", r.key, err)
-		}
-		for i, chunk := range split(document) {
-			put("D"+strconv.Itoa(i), chunk, 4+2*units(chunk))
-		}
+	document, err := r.text()
+	if err != nil {
+		return nil, fmt.Errorf("row %s: %w", r.key, err)
+	}
+	for i, chunk := range split(document) {
+		put("D"+strconv.Itoa(i), chunk, 4+2*units(chunk))
 	}
 	if size > maxEntity {
 		return nil, fmt.Errorf("row %s takes %d bytes, and a table takes %d", r.key, size, maxEntity)
 	}
 	return json.Marshal(properties)
+}
+
+// text is the document, encoded; empty when there is none.
+func (r row) text() (string, error) {
+	switch document := r.document.(type) {
+	case nil:
+		return "", nil
+	case encoded:
+		return string(document), nil
+	default:
+		return encodeDocument(document)
+	}
 }
 
 // encodeDocument is JSON without what the table service may refuse in a string: the last two characters of Unicode's
@@ -84,8 +97,11 @@ func encodeDocument(v any) (string, error) {
 	return string(document), nil
 }
 
-// split cuts a text into pieces that fit a property each, between runes.
+// split cuts a text into pieces that fit a property each, between runes; nothing into none.
 func split(text string) []string {
+	if text == "" {
+		return nil
+	}
 	var pieces []string
 	start, n := 0, 0
 	for i, r := range text {
@@ -110,16 +126,8 @@ func units(text string) int {
 	return n
 }
 
-// entity is one row as it was read.
+// entity is one row as it was read. Its columns are text, or nobody reads them.
 type entity map[string]any
-
-func parseEntity(encoded []byte) (entity, error) {
-	var e entity
-	if err := json.Unmarshal(encoded, &e); err != nil {
-		return nil, fmt.Errorf("row: %w", err)
-	}
-	return e, nil
-}
 
 // text returns a property; empty when it is absent.
 func (e entity) text(name string) string {

@@ -35,8 +35,8 @@ func TestDocumentRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := parseEntity(encoded)
-		if err != nil {
+		var e entity
+		if err := json.Unmarshal(encoded, &e); err != nil {
 			t.Fatal(err)
 		}
 		for name, value := range e {

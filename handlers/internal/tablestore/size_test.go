@@ -26,9 +26,10 @@ func (m *measured) Commit(ctx context.Context, c airlock.Commit) (airlock.Reques
 	m.t.Helper()
 	s := &Store{newMark: func() string { return strings.Repeat("m", 36) }}
 	t := s.begin("commit", c)
-	t.replace(s.requestRow(t, c.After), c.Before.ETag)
-	t.move(statusRow(c.Before.Status, c.Before.ID), copyRow(statusRow(c.After.Status, c.After.ID), c.After))
-	t.move(changedRow(c.Before.UpdatedWhen, c.Before.ID), copyRow(changedRow(c.After.UpdatedWhen, c.After.ID), c.After))
+	holding := t.holding(c.After)
+	t.replace(t.marked(holding(requestRow(c.After.ID))), c.Before.ETag)
+	t.move(statusRow(c.Before.Status, c.Before.ID), holding(statusRow(c.After.Status, c.After.ID)))
+	t.move(changedRow(c.Before.UpdatedWhen, c.Before.ID), holding(changedRow(c.After.UpdatedWhen, c.After.ID)))
 	beside(t, c)
 	m.largest = max(m.largest, t.size)
 	if t.err != nil || t.size > maxTransaction || len(t.actions) > maxOperations {

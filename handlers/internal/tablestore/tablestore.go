@@ -91,7 +91,7 @@ func New(o Options) (*Store, error) {
 		Retry: policy.RetryOptions{
 			MaxRetries: retries, RetryDelay: o.RetryPause, MaxRetryDelay: longestPause, TryTimeout: attemptLimit,
 		},
-		PerRetryPolicies: []policy.Policy{attempts{}},
+		PerCallPolicies: []policy.Policy{verbatim{}}, PerRetryPolicies: []policy.Policy{attempts{}},
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("tablestore: %w", err)

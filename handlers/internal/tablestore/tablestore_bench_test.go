@@ -1,6 +1,7 @@
 package tablestore
 
 import (
+	"encoding/json"
 	"testing"
 
 	"airlock/handlers/internal/airlock"
@@ -30,14 +31,14 @@ func aRequest() airlock.Request {
 
 // BenchmarkReadRow decodes a row with its request.
 func BenchmarkReadRow(b *testing.B) {
-	encoded, err := copyRow(statusRow(statemachine.InReview, aRequest().ID), aRequest()).entity()
+	encoded, err := new(transaction).holding(aRequest())(requestRow(aRequest().ID)).entity()
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		e, err := parseEntity(encoded)
-		if err != nil {
+		var e entity
+		if err := json.Unmarshal(encoded, &e); err != nil {
 			b.Fatal(err)
 		}
 		var stored storedRequest
@@ -47,13 +48,16 @@ func BenchmarkReadRow(b *testing.B) {
 	}
 }
 
-// BenchmarkRequestRow encodes a request as the row that is sent.
-func BenchmarkRequestRow(b *testing.B) {
+// BenchmarkRequestRows encodes a request as the rows that are sent.
+func BenchmarkRequestRows(b *testing.B) {
 	r := aRequest()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := copyRow(statusRow(r.Status, r.ID), r).entity(); err != nil {
-			b.Fatal(err)
+		holding := new(transaction).holding(r)
+		for _, key := range []string{requestRow(r.ID), statusRow(r.Status, r.ID), changedRow(r.UpdatedWhen, r.ID)} {
+			if _, err := holding(key).entity(); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 }

@@ -143,23 +143,19 @@ func (s *Store) settle(ctx context.Context, t *transaction, cause error) (etag s
 	if err := json.Unmarshal(t.actions[0].Entity, &key); err != nil {
 		return "", fmt.Errorf("tablestore: %s %s: %w", t.op, t.id, err)
 	}
-	answer, err := s.table.GetEntity(ctx, t.partition, key.RowKey, nil)
+	found, etag, err := s.row(ctx, t.partition, key.RowKey)
 	switch {
 	case refused(cause) && is(err, http.StatusNotFound, aztables.ResourceNotFound):
 		return "", cause
 	case err != nil:
 		return "", failure
 	}
-	found, err := parseEntity(answer.Value)
-	if err != nil {
-		return "", fmt.Errorf("tablestore: %s %s: %w", t.op, t.id, err)
-	}
 	version, err := strconv.Atoi(found.text(columnVersion))
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("tablestore: %s %s: row %s has no version", t.op, t.id, found.key())
 	case found.text(columnMark) == t.mark:
-		return string(answer.ETag), nil
+		return etag, nil
 	case version == t.version: // another write took this version, so this one never can
 		return "", errStale
 	case version < t.version && refused(cause):

@@ -22,9 +22,10 @@ func (s *Store) Create(ctx context.Context, c airlock.Commit) (airlock.Request, 
 		return airlock.Request{}, err
 	}
 	t := s.begin("create", c)
-	t.add(s.requestRow(t, c.After))
-	t.add(copyRow(statusRow(c.After.Status, c.After.ID), c.After))
-	t.add(copyRow(changedRow(c.After.UpdatedWhen, c.After.ID), c.After))
+	holding := t.holding(c.After)
+	t.add(t.marked(holding(requestRow(c.After.ID))))
+	t.add(holding(statusRow(c.After.Status, c.After.ID)))
+	t.add(holding(changedRow(c.After.UpdatedWhen, c.After.ID)))
 	beside(t, c)
 	etag, err := s.submit(ctx, t)
 	if errors.Is(err, errTaken) || errors.Is(err, errStale) {
@@ -70,9 +71,10 @@ func (s *Store) Commit(ctx context.Context, c airlock.Commit) (airlock.Request, 
 	}
 	b, a := c.Before, c.After
 	t := s.begin("commit", c)
-	t.replace(s.requestRow(t, a), b.ETag)
-	t.move(statusRow(b.Status, b.ID), copyRow(statusRow(a.Status, a.ID), a))
-	t.move(changedRow(b.UpdatedWhen, b.ID), copyRow(changedRow(a.UpdatedWhen, a.ID), a))
+	holding := t.holding(a)
+	t.replace(t.marked(holding(requestRow(a.ID))), b.ETag)
+	t.move(statusRow(b.Status, b.ID), holding(statusRow(a.Status, a.ID)))
+	t.move(changedRow(b.UpdatedWhen, b.ID), holding(changedRow(a.UpdatedWhen, a.ID)))
 	beside(t, c)
 	etag, err := s.submit(ctx, t)
 	switch {
@@ -114,19 +116,24 @@ func (s *Store) begin(op string, c airlock.Commit) *transaction {
 	return &transaction{op: op, id: c.After.ID, partition: c.After.WorkspaceID, version: c.After.Version, mark: s.newMark()}
 }
 
-// requestRow is the row of the request itself, which carries the mark of the transaction.
-func (s *Store) requestRow(t *transaction, a airlock.Request) row {
-	r := copyRow(requestRow(a.ID), a)
-	r.columns[columnMark] = t.mark
-	return r
+// holding makes the rows that hold a request, which is encoded once, with what lists filter by.
+func (t *transaction) holding(a airlock.Request) func(key string) row {
+	text, err := encodeDocument(document(a))
+	if err != nil && t.err == nil {
+		t.err = err
+	}
+	return func(key string) row {
+		return row{key: key, document: encoded(text), columns: map[string]any{
+			columnStatus: string(a.Status), columnType: encode(string(a.Type)), columnCreator: encode(a.CreatedBy.ID),
+			columnVersion: a.Version, columnUpdated: moment(a.UpdatedWhen),
+		}}
+	}
 }
 
-// copyRow is a row with the request's document and what lists filter by.
-func copyRow(key string, a airlock.Request) row {
-	return row{key: key, document: document(a), columns: map[string]any{
-		columnStatus: string(a.Status), columnType: encode(string(a.Type)), columnCreator: encode(a.CreatedBy.ID),
-		columnVersion: a.Version, columnUpdated: moment(a.UpdatedWhen),
-	}}
+// marked is the row that decides, with the mark of the transaction.
+func (t *transaction) marked(r row) row {
+	r.columns[columnMark] = t.mark
+	return r
 }
 
 // beside adds what a commit holds beside the request.
