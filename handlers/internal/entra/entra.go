@@ -13,6 +13,7 @@ package entra
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -89,6 +90,7 @@ type Config struct {
 type Verifier struct {
 	config Config
 	keys   *keySet
+	known  known
 }
 
 // New checks c. It does not talk to the issuer.
@@ -183,6 +185,23 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Token, error) {
 	if len(raw) > maxToken {
 		return Token{}, fmt.Errorf("%w: it is longer than %d bytes", ErrInvalid, maxToken)
 	}
+	// What is known goes by the keys that there were before: what newer ones verify meanwhile is verified once more.
+	fetch, d := v.keys.present(ctx), digest(sha256.Sum256([]byte(raw)))
+	if t, ok := v.known.find(fetch, d); ok {
+		if err := v.unexpired(t); err != nil {
+			return Token{}, err
+		}
+		return t, nil
+	}
+	t, err := v.verify(ctx, raw)
+	if err == nil {
+		v.known.add(fetch, d, t)
+	}
+	return t, err
+}
+
+// verify is Verify of a token that nothing is known of.
+func (v *Verifier) verify(ctx context.Context, raw string) (Token, error) {
 	keys := &witness{keySet: v.keys}
 	// A verifier is two words. Each token gets its own, because go-oidc keeps a key set's error only as text, and the
 	// witness keeps the error itself. Expiry is checked below: go-oidc allows no skew on exp and five minutes on nbf.
@@ -268,6 +287,7 @@ func (v *Verifier) token(c claims) (Token, error) {
 	subject, err := uuid.Parse(t.Subject)
 	now := v.config.Now()
 	t.ExpiresAt = time.Unix(int64(expires), 0).UTC()
+	expired := v.unexpired(t)
 	switch {
 	case t.Issuer != v.config.Issuer:
 		return Token{}, fmt.Errorf("%w: its issuer is not %s", ErrInvalid, v.config.Issuer)
@@ -275,8 +295,8 @@ func (v *Verifier) token(c claims) (Token, error) {
 		return Token{}, fmt.Errorf("%w: its tenant is not %s", ErrInvalid, v.config.TenantID)
 	case expires < 1 || expires > math.MaxInt32*16:
 		return Token{}, fmt.Errorf("%w: it does not say when it expires", ErrInvalid)
-	case now.After(t.ExpiresAt.Add(skew)):
-		return Token{}, fmt.Errorf("%w: at %s", ErrExpired, t.ExpiresAt.Format(time.RFC3339))
+	case expired != nil:
+		return Token{}, expired
 	case notBefore > float64(now.Add(skew).Unix()):
 		return Token{}, fmt.Errorf("%w: it is not valid yet", ErrInvalid)
 	case err != nil || len(t.Subject) != len(uuid.Nil.String()):
@@ -292,6 +312,14 @@ func (v *Verifier) token(c claims) (Token, error) {
 	_, indirect := sources["groups"]
 	t.GroupsOverflow = overflow || indirect
 	return t, nil
+}
+
+// unexpired refuses a token that was good and no longer is.
+func (v *Verifier) unexpired(t Token) error {
+	if v.config.Now().After(t.ExpiresAt.Add(skew)) {
+		return fmt.Errorf("%w: at %s", ErrExpired, t.ExpiresAt.Format(time.RFC3339))
+	}
+	return nil
 }
 
 // audience reads aud. Entra ID writes a string; a list of one says the same, and a list of more would leave open

@@ -31,6 +31,7 @@ type keySet struct {
 	mu      sync.Mutex
 	keys    map[string]jose.JSONWebKey // by key id; nil before the first fetch that succeeded
 	fetched time.Time                  // when keys arrived
+	fetches int                        // how often keys arrived
 	tried   time.Time                  // when the last fetch ended
 	err     error                      // how the last fetch ended
 	running chan struct{}              // closed when the fetch that is under way ends; nil when there is none
@@ -62,14 +63,22 @@ func (s *keySet) VerifySignature(ctx context.Context, raw string) ([]byte, error
 	return payload, nil
 }
 
+// present tells the keys of now from all earlier ones. Where they are old, newer ones are fetched; nobody waits for it, because
+// an old key is better than no answer.
+func (s *keySet) present(ctx context.Context) (fetch int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keys != nil && s.config.Now().Sub(s.fetched) > s.config.MaxAge {
+		s.fetch(ctx)
+	}
+	return s.fetches
+}
+
 // key returns the key with that id, and asks the issuer where it is unknown.
 func (s *keySet) key(ctx context.Context, id string) (jose.JSONWebKey, error) {
 	s.mu.Lock()
 	key, known := s.keys[id]
 	if known {
-		if s.config.Now().Sub(s.fetched) > s.config.MaxAge {
-			s.fetch(ctx) // nobody waits for it: an old key is better than no answer
-		}
 		s.mu.Unlock()
 		return key, nil
 	}
@@ -120,6 +129,7 @@ func (s *keySet) fetch(ctx context.Context) <-chan struct{} {
 		s.running, s.err, s.tried = nil, err, s.config.Now()
 		if err == nil {
 			s.keys, s.fetched = keys, s.tried
+			s.fetches++
 		}
 		close(running)
 	}()

@@ -50,6 +50,54 @@ func TestRotation(t *testing.T) {
 	mustBe(t, "key that was withdrawn", err, entra.ErrSignature, old)
 }
 
+// TestKnownTokens verifies tokens again: what was good once is good for as long as it would be at first sight.
+func TestKnownTokens(t *testing.T) {
+	i := newIssuer(t)
+	good := i.sign(t, nil)
+	verify := func(when string, want error) entra.Token {
+		t.Helper()
+		token, err := i.Verify(t.Context(), good)
+		mustBe(t, when, err, want, good)
+		return token
+	}
+	verify("the one that fetches the keys, with which nothing is known yet", nil)
+	first := verify("first", nil)
+	first.Roles[0], first.Groups[0] = "TREAdmin", "g-9"
+	second := verify("second", nil)
+	if second.Roles[0] != "WorkspaceResearcher" || second.Groups[0] != "g-1" {
+		t.Errorf("what the first caller did to its token is in the second's: %+v", second)
+	}
+	second.Roles[0] = "TREAdmin"
+	if third := verify("third", nil); third.Roles[0] != "WorkspaceResearcher" {
+		t.Errorf("what the second caller did to its token is in the third's: %+v", third)
+	}
+	cut := good[:len(good)-4] + "AAAA"
+	_, err := i.Verify(t.Context(), cut)
+	mustBe(t, "another signature", err, entra.ErrSignature, cut)
+
+	i.advance(time.Hour + 59*time.Second)
+	verify("expired within the skew", nil)
+	i.advance(2 * time.Second)
+	if token := verify("expired", entra.ErrExpired); token.Subject != "" {
+		t.Errorf("an expired token gave %+v", token)
+	}
+}
+
+// TestKnownTokensOfAWithdrawnKey forgets what was verified with a key that the issuer no longer has.
+func TestKnownTokensOfAWithdrawnKey(t *testing.T) {
+	i := newIssuer(t)
+	old := i.sign(t, nil)
+	for range 2 {
+		_, err := i.Verify(t.Context(), old)
+		mustBe(t, "before", err, nil, old)
+	}
+	i.rotate("second", keyring()[1])
+	i.advance(3 * time.Minute)
+	i.expect(t, "the new key, which makes it known that the old one is gone", nil)
+	_, err := i.Verify(t.Context(), old)
+	mustBe(t, "after", err, entra.ErrSignature, old)
+}
+
 func TestUnknownKeysDoNotHammerIssuer(t *testing.T) {
 	i := newIssuer(t)
 	i.expect(t, "first", nil)
