@@ -96,7 +96,7 @@ func (c *crowd) live(ctx context.Context, p *people) error {
 	c.begun++
 	c.mu.Unlock()
 	id := ""
-	for _, s := range []step{
+	for _, s := range []func(context.Context) error{
 		func(ctx context.Context) error { r, err := p.create(ctx, "import"); id = r.ID; return err },
 		func(ctx context.Context) error { return p.upload(ctx, id, 1) },
 		func(ctx context.Context) error { _, err := p.submit(ctx, id); return err },
@@ -140,7 +140,7 @@ func (c *crowd) wait(ctx context.Context, p *people, id string) (done bool, err 
 }
 
 // timed measures a call, and tries again what the server could not do.
-func (c *crowd) timed(ctx context.Context, do step) error {
+func (c *crowd) timed(ctx context.Context, do func(context.Context) error) error {
 	for {
 		began := time.Now()
 		err := do(ctx)

@@ -36,14 +36,15 @@ func (b *bench) settle(ctx context.Context) error {
 
 // duel is something that is measured, and its floor.
 type duel struct {
-	figure    string
-	do, floor func(context.Context, int) error
-	then      *duel                       // goes on at once where this ends, and is measured from where this began
-	prepare   func(context.Context) error // what both need; not measured
-	after     func(context.Context) error // what the next duel needs; not measured
-	limit     limit
-	note      string
-	hop       *duel // what the host adds to each call; nil where that is no part of the figure
+	figure  string
+	do      func(context.Context, int) error
+	floor   func(context.Context, int) (time.Duration, error)
+	then    *duel                       // goes on at once where this ends, and is measured from where this began
+	prepare func(context.Context) error // what both need; not measured
+	after   func(context.Context) error // what the next duel needs; not measured
+	limit   limit
+	note    string
+	hop     *duel // what the host adds to each call; nil where that is no part of the figure
 
 	took, least []float64
 }
@@ -112,13 +113,22 @@ func (b *bench) floors(ctx context.Context, first *duel, i int) error {
 		if err := b.ready(ctx, d); err != nil {
 			return err
 		}
-		began := time.Now()
-		if err := d.floor(ctx, i); err != nil {
+		took, err := d.floor(ctx, i)
+		if err != nil {
 			return fmt.Errorf("floor of %s: %w", d.figure, err)
 		}
-		d.least = append(d.least, milliseconds(time.Since(began)))
+		d.least = append(d.least, milliseconds(took))
 	}
 	return nil
+}
+
+// timed is a floor that is measured here.
+func timed(do func(context.Context, int) error) func(context.Context, int) (time.Duration, error) {
+	return func(ctx context.Context, i int) (time.Duration, error) {
+		began := time.Now()
+		err := do(ctx, i)
+		return time.Since(began), err
+	}
 }
 
 // play plays the duels over and over, and adds their figures. The first round opens the connections and does not count.
@@ -149,7 +159,7 @@ func (d *duel) parts() string {
 
 // latency measures what people wait for: each call of the API through the host, and the system until they are told of the next
 // status. The floor of a call is what it needs of storage and of the bus, with the SDKs alone, one call after the other.
-func (b *bench) latency(ctx context.Context) error {
+func (b *bench) latency(ctx context.Context) (err error) {
 	p, err := newPeople(b.azure, b.azure.Workspaces[0])
 	if err != nil {
 		return err
@@ -158,6 +168,7 @@ func (b *bench) latency(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, r.stop()) }()
 	alone, err := spawn(b.azure.Command(ctx))
 	if err != nil {
 		return err
@@ -170,10 +181,10 @@ func (b *bench) latency(ctx context.Context) error {
 	hop := &duel{
 		figure: "health: what the host takes of a call", note: "floor: the same without the host",
 		do: func(ctx context.Context, _ int) error { return p.well(ctx) },
-		floor: func(ctx context.Context, _ int) error {
+		floor: timed(func(ctx context.Context, _ int) error {
 			_, err := alone.send(ctx, http.MethodGet, well, "")
 			return err
-		},
+		}),
 	}
 	still, err := newWorkspace(ctx, p, p.workspace, 5)
 	if err != nil {
@@ -186,12 +197,24 @@ func (b *bench) latency(ctx context.Context) error {
 		}
 	}
 	b.warm = func(ctx context.Context) error {
-		_, err := still.get(ctx, idle.ID)
-		return errors.Join(err, r.read(ctx))
+		for range warmUp {
+			_, mine := still.get(ctx, idle.ID)
+			_, floor := r.ask("read")
+			if err := errors.Join(mine, floor); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	defer func() { b.warm = nil }()
 	return b.play(ctx, b.runs(50), append([]*duel{hop}, waits(p, still, r, hop)...)...)
 }
+
+// warmUp is how many reads of each side come before something that is measured: as in a loop, and not as after a rest.
+const warmUp = 10
+
+// commit is a call of the floor that writes a request, and so many rows beside it.
+func commit(document, beside int) string { return fmt.Sprintf("commit %d %d", document, beside) }
 
 // fullPage is how many requests are listed.
 const fullPage = 50
@@ -202,45 +225,45 @@ func waits(p, still *people, r *raw, hop *duel) []*duel {
 	call, wait := limit{ratio: 1.5}, limit{ratio: 2}
 	// The rows of a commit are as many as the airlock writes: the request with its two indexes, and what changes with it. What
 	// is sealed is read to be hashed, and what arrives is read to be compared; the last relay is the notice that people wait for.
-	submit := []step{r.read, r.list, r.commit(documentSize, 9)}
-	seal := []step{r.relay, r.read, r.query(1), r.send, r.query(1), r.open, r.copy, r.list, r.download, r.commit(documentSize, 6)}
-	verdict := []step{r.scan, r.read, r.read, r.query(1), r.list, r.commit(documentSize, 9), r.relay}
-	review := []step{r.read, r.commit(decidedSize, 9)}
-	move := []step{r.relay, r.read, r.query(1), r.send, r.query(1), r.open, r.copy, r.list, r.download, r.commit(decidedSize, 10), r.relay}
+	submit := []string{"read", "list", commit(documentSize, 9)}
+	seal := []string{relay, "read", "query 1", "send", "query 1", "open", "copy", "list", "download", commit(documentSize, 6)}
+	verdict := []string{"download", "tag", "read", "read", "query 1", "list", commit(documentSize, 9), relay}
+	review := []string{"read", commit(decidedSize, 9)}
+	move := []string{relay, "read", "query 1", "send", "query 1", "open", "copy", "list", "download", commit(decidedSize, 10), relay}
 	return []*duel{
 		{figure: "create", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { made, err := p.create(ctx, "import"); id = made.ID; return err },
-			floor: all(r.query(1), r.add, r.add, r.commit(draftSize, 5), r.open, r.send),
+			floor: r.all("query 1", "add", "add", commit(draftSize, 5), "open", "send"),
 			after: func(ctx context.Context) error { return p.upload(ctx, id, 1) },
 		},
 		{figure: "link", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { _, err := p.link(ctx, id); return err },
-			floor: all(r.read, r.commit(draftSize, 4)),
+			floor: r.all("read", commit(draftSize, 4)),
 		},
 		{figure: "submit", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { _, err := p.submit(ctx, id); return err },
-			floor: all(append(submit, r.send)...),
+			floor: r.all(append(submit, "send")...),
 			then: &duel{figure: "submit → in_review", limit: wait, note: "one small file, scanned; floor: with the scanner's own calls",
 				do:      func(ctx context.Context, _ int) error { return r.told(ctx, id, "in_review") },
 				prepare: r.drain,
-				floor:   all(slices.Concat(submit, seal, verdict)...),
+				floor:   r.all(slices.Concat(submit, seal, verdict)...),
 			},
 		},
 		{figure: "get", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { _, err := p.get(ctx, id); return err },
-			floor: all(r.read),
+			floor: r.all("read"),
 		},
 		{figure: fmt.Sprintf("list, %d drafts", fullPage), limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { _, err := still.list(ctx, fullPage); return err },
-			floor: all(r.query(fullPage)),
+			floor: r.all(fmt.Sprintf("query %d", fullPage)),
 		},
 		{figure: "review", limit: call, hop: hop,
 			do:    func(ctx context.Context, _ int) error { _, err := p.approve(ctx, id); return err },
-			floor: all(append(review, r.send)...),
+			floor: r.all(append(review, "send")...),
 			then: &duel{figure: "approve → approved", limit: wait, note: "one small file",
 				do:      func(ctx context.Context, _ int) error { return r.told(ctx, id, "approved") },
 				prepare: r.drain,
-				floor:   all(slices.Concat(review, move)...),
+				floor:   r.all(slices.Concat(review, move)...),
 			},
 		},
 	}

@@ -21,9 +21,8 @@ const mebibyte = 1 << 20
 func (b *bench) process(ctx context.Context) error {
 	bare := filepath.Join(b.dist, "..", filepath.Base(b.dist)+"-bare")
 	defer os.Remove(bare)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bare, "airlock/scripts/bench/bare")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w: %s", err, out)
+	if err := build(ctx, "bare", bare); err != nil {
+		return err
 	}
 	programs := [2]func() *exec.Cmd{
 		func() *exec.Cmd { return b.azure.Command(ctx) },
@@ -36,6 +35,15 @@ func (b *bench) process(ctx context.Context) error {
 		return err
 	}
 	return b.size()
+}
+
+// build builds one of the programs that the airlock is compared with, as the airlock is built.
+func build(ctx context.Context, name, program string) error {
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "airlock/scripts/bench/"+name)
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w: %s", name, err, out)
+	}
+	return nil
 }
 
 // child is a program that serves on a port of its own.

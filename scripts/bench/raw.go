@@ -1,29 +1,22 @@
 package main
 
 import (
+	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"path"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
-	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/google/uuid"
 
 	"airlock/scripts/localazure"
-	"airlock/scripts/localazure/entraid"
-	"airlock/scripts/localazure/storage"
 )
 
 // What rows hold, in bytes of JSON, about as much as they do in the airlock.
@@ -31,202 +24,125 @@ const (
 	draftSize    = 1400 // a request that is a draft
 	documentSize = 2200 // that is submitted, or in review
 	decidedSize  = 3300 // with a review
-	besideSize   = 700  // what is stored beside it: a record, a notice, a page of the manifest
 )
 
-// raw does what the airlock needs of storage and of the bus with nothing but the SDKs: the floor that it is compared with.
-// It has a table, containers, a queue and a topic that nobody else uses. It is for one goroutine.
+// rawAccount is of the kind whose events nobody subscribes to.
+const rawAccount = "stalimexbench"
+
+// raw is the floor: the program of that name beside this one, which makes calls with the SDKs alone. What goes through the bus
+// from end to end is measured here. It is for one goroutine.
 type raw struct {
-	table           *aztables.Client
-	source, target  *container.Client
-	account, suffix string
-	client          *http.Client
-	credential      azcore.TokenCredential
-	bus             *azservicebus.Client
-	topic           *azservicebus.Sender
-	reader          *azservicebus.Receiver
-	storage         *storage.Storage
-	n               atomic.Int64
-	blobURL         string
+	command *exec.Cmd
+	program string
+	calls   io.WriteCloser
+	answers *bufio.Scanner
+	topic   *azservicebus.Sender
+	reader  *azservicebus.Receiver
 }
 
-// credential is the managed identity.
-type credential struct{ server *entraid.Server }
-
-// GetToken implements azcore.TokenCredential.
-func (c credential) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	token, expires, err := c.server.IdentityToken(entraid.StorageResource)
-	return azcore.AccessToken{Token: token, ExpiresOn: expires}, err
-}
-
-const (
-	rawAccount = "stalimexbench" // of the kind whose events nobody subscribes to
-	rawTable   = "floor"
-	rawBlob    = "file.csv"
-)
-
-// newRaw makes what the floor works on: a request's row among others, and a container with one file.
-func newRaw(ctx context.Context, a *localazure.Azure) (*raw, error) {
-	r := &raw{account: rawAccount, suffix: a.Storage.Suffix(), client: a.Storage.Client(), credential: credential{a.Entra}, storage: a.Storage}
+// newRaw builds and starts the program. The caller must stop it.
+func newRaw(ctx context.Context, a *localazure.Azure) (r *raw, err error) {
 	if err := a.Storage.AddAccount(ctx, rawAccount); err != nil {
 		return nil, err
 	}
-	tables, err := aztables.NewServiceClient("https://"+rawAccount+".table."+r.suffix, r.credential, &aztables.ClientOptions{ClientOptions: r.options()})
+	bus, err := azservicebus.NewClientFromConnectionString(a.Bus.ConnectionString(), nil)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := tables.CreateTable(ctx, rawTable, nil); err != nil && !strings.Contains(err.Error(), string(aztables.TableAlreadyExists)) {
-		return nil, err
-	}
-	r.table = tables.NewClient(rawTable)
-	if r.source, err = r.folder("source"); err != nil {
-		return nil, err
-	}
-	if _, err := r.source.Create(ctx, nil); err != nil {
-		return nil, err
-	}
-	file := r.source.NewBlockBlobClient(rawBlob)
-	if _, err := file.UploadBuffer(ctx, []byte("group,n\na,12\n"), nil); err != nil {
-		return nil, err
-	}
-	r.blobURL = file.URL()
-	if r.bus, err = azservicebus.NewClientFromConnectionString(a.Bus.ConnectionString(), nil); err != nil {
 		return nil, errors.New("the bus cannot be reached") // the SDK's text can hold the connection string
 	}
-	if r.topic, err = r.bus.NewSender(localazure.NoticeTopic, nil); err != nil {
+	r = &raw{}
+	if r.topic, err = bus.NewSender(localazure.NoticeTopic, nil); err != nil {
 		return nil, err
 	}
-	if r.reader, err = r.bus.NewReceiverForSubscription(localazure.NoticeTopic, localazure.WatchList, nil); err != nil {
+	if r.reader, err = bus.NewReceiverForSubscription(localazure.NoticeTopic, localazure.WatchList, nil); err != nil {
 		return nil, err
 	}
-	return r, r.seed(ctx)
-}
-
-func (r *raw) options() azcore.ClientOptions { return azcore.ClientOptions{Transport: r.client} }
-
-func (r *raw) folder(name string) (*container.Client, error) {
-	return container.NewClient("https://"+r.account+".blob."+r.suffix+"/"+name, r.credential, &container.ClientOptions{ClientOptions: r.options()})
-}
-
-// seed stores the row that stands for the request, and a page of others to list.
-func (r *raw) seed(ctx context.Context) error {
-	for first := 0; first < 100; first += 50 {
-		var actions []aztables.TransactionAction
-		for i := first; i < first+50; i++ {
-			actions = append(actions, aztables.TransactionAction{ActionType: aztables.TransactionTypeAdd, Entity: entity(fmt.Sprintf("req_%03d", i), draftSize)})
-		}
-		if _, err := r.table.SubmitTransaction(ctx, actions, nil); err != nil {
-			return err
-		}
-	}
-	_, err := r.table.AddEntity(ctx, entity("request", documentSize), nil)
-	return err
-}
-
-// entity is a row with a document.
-func entity(key string, size int) []byte {
-	b, err := json.Marshal(map[string]string{"PartitionKey": "w", "RowKey": key, "document": strings.Repeat("x", size)})
+	folder, err := os.MkdirTemp("", "airlock-raw-")
 	if err != nil {
-		panic(err) // strings always encode
+		return nil, err
 	}
-	return b
-}
-
-// step is one call.
-type step func(context.Context) error
-
-// all is steps one after the other, as a thing to be timed.
-func all(steps ...step) func(context.Context, int) error {
-	return func(ctx context.Context, _ int) error {
-		for _, s := range steps {
-			if err := s(ctx); err != nil {
-				return err
-			}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(folder))
 		}
-		return nil
+	}()
+	r.program = filepath.Join(folder, "raw")
+	if err := build(ctx, "raw", r.program); err != nil {
+		return nil, err
 	}
-}
-
-func (r *raw) key() string { return fmt.Sprintf("row_%d", r.n.Add(1)) }
-
-// read reads a row.
-func (r *raw) read(ctx context.Context) error {
-	_, err := r.table.GetEntity(ctx, "w", "request", nil)
-	return err
-}
-
-// add stores a row of its own.
-func (r *raw) add(ctx context.Context) error {
-	_, err := r.table.AddEntity(ctx, entity(r.key(), besideSize), nil)
-	return err
-}
-
-// query reads up to n rows of a range.
-func (r *raw) query(n int32) step {
-	return func(ctx context.Context) error {
-		filter := "PartitionKey eq 'w' and RowKey ge 'req_' and RowKey lt 'req`'"
-		_, err := r.table.NewListEntitiesPager(&aztables.ListEntitiesOptions{Filter: &filter, Top: &n}).NextPage(ctx)
-		return err
-	}
-}
-
-// commit replaces the request's row and adds rows beside it, in one transaction. The first two are the request's in the
-// indexes.
-func (r *raw) commit(document, beside int) step {
-	return func(ctx context.Context) error {
-		actions := []aztables.TransactionAction{{ActionType: aztables.TransactionTypeUpdateReplace, Entity: entity("request", document), IfMatch: to.Ptr(azcore.ETagAny)}}
-		for i := range beside {
-			size := document
-			if i >= 2 {
-				size = besideSize
-			}
-			actions = append(actions, aztables.TransactionAction{ActionType: aztables.TransactionTypeAdd, Entity: entity(r.key(), size)})
-		}
-		_, err := r.table.SubmitTransaction(ctx, actions, nil)
-		return err
-	}
-}
-
-// open makes a container, which becomes the target.
-func (r *raw) open(ctx context.Context) (err error) {
-	if r.target, err = r.folder(uuid.NewString()); err != nil {
-		return err
-	}
-	_, err = r.target.Create(ctx, nil)
-	return err
-}
-
-// copy copies the file into the target.
-func (r *raw) copy(ctx context.Context) error {
-	_, err := r.target.NewBlobClient(rawBlob).StartCopyFromURL(ctx, r.blobURL, &blob.StartCopyFromURLOptions{Metadata: map[string]*string{"a": to.Ptr("b")}})
-	return err
-}
-
-// download reads the copied file.
-func (r *raw) download(ctx context.Context) error {
-	answer, err := r.target.NewBlobClient(rawBlob).DownloadStream(ctx, nil)
+	r.command = exec.CommandContext(ctx, r.program, rawAccount)
+	r.command.Env, r.command.Stderr = a.Command(ctx).Env, os.Stderr
+	tie(r.command)
+	answers, err := r.command.StdoutPipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = io.Copy(io.Discard, answer.Body)
-	return errors.Join(err, answer.Body.Close())
+	r.answers = bufio.NewScanner(answers)
+	if r.calls, err = r.command.StdinPipe(); err != nil {
+		return nil, err
+	}
+	return r, r.command.Start()
 }
 
-// list lists the container with one file.
-func (r *raw) list(ctx context.Context) error {
-	_, err := r.source.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{
-		Include: container.ListBlobsInclude{Copy: true, Metadata: true, Tags: true},
-	}).NextPage(ctx)
-	return err
+// stop ends the program and removes it.
+func (r *raw) stop() error {
+	return errors.Join(r.calls.Close(), r.command.Wait(), os.RemoveAll(filepath.Dir(r.program)))
 }
 
-// send sends a message.
-func (r *raw) send(ctx context.Context) error {
-	return r.topic.SendMessage(ctx, &azservicebus.Message{Body: make([]byte, documentSize), MessageID: to.Ptr(uuid.NewString())}, nil)
+// relay is a call that goes through the bus to its other end.
+const relay = "relay"
+
+// all makes calls one after the other, and says how long they took.
+func (r *raw) all(calls ...string) func(context.Context, int) (time.Duration, error) {
+	return func(ctx context.Context, _ int) (took time.Duration, err error) {
+		for i, stretch := range stretches(calls) {
+			if i > 0 {
+				began := time.Now()
+				if err := r.pass(ctx); err != nil {
+					return 0, err
+				}
+				took += time.Since(began)
+			}
+			t, err := r.ask(stretch...)
+			if err != nil {
+				return 0, err
+			}
+			took += t
+		}
+		return took, nil
+	}
 }
 
-// relay sends a message and receives it at the other end.
-func (r *raw) relay(ctx context.Context) error {
+// stretches cuts calls where one goes through the bus.
+func stretches(calls []string) [][]string {
+	all := [][]string{nil}
+	for _, call := range calls {
+		if call == relay {
+			all = append(all, nil)
+			continue
+		}
+		all[len(all)-1] = append(all[len(all)-1], call)
+	}
+	return all
+}
+
+// ask has the program make calls.
+func (r *raw) ask(calls ...string) (time.Duration, error) {
+	if len(calls) == 0 {
+		return 0, nil
+	}
+	line := strings.Join(calls, ";")
+	if _, err := fmt.Fprintln(r.calls, line); err != nil {
+		return 0, fmt.Errorf("raw: %w", err)
+	}
+	if !r.answers.Scan() {
+		return 0, fmt.Errorf("raw: no answer to %s", line)
+	}
+	took, err := strconv.ParseInt(r.answers.Text(), 10, 64)
+	return time.Duration(took), err
+}
+
+// pass sends a message and receives it at the other end.
+func (r *raw) pass(ctx context.Context) error {
 	id := uuid.NewString()
 	if err := r.topic.SendMessage(ctx, &azservicebus.Message{Body: make([]byte, documentSize), MessageID: &id}, nil); err != nil {
 		return err
@@ -288,20 +204,4 @@ func (r *raw) drain(ctx context.Context) error {
 			}
 		}
 	}
-}
-
-// scan reads the copied file and tags it, as the scanner does.
-func (r *raw) scan(ctx context.Context) error {
-	name := path.Base(r.target.URL())
-	content, _, err := r.storage.Open(ctx, r.account, name, rawBlob)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(io.Discard, content); err != nil {
-		return err
-	}
-	if err := content.Close(); err != nil {
-		return err
-	}
-	return r.storage.SetTags(ctx, r.account, name, rawBlob, map[string]string{"result": "clean"})
 }

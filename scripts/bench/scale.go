@@ -55,8 +55,8 @@ func (b *bench) scale(ctx context.Context) error {
 	}
 	note := "floor: in a workspace with ten"
 	return b.play(ctx, b.runs(30),
-		&duel{figure: fmt.Sprintf("list, first page of 10, in %d requests", n), do: list(0), floor: list(1), limit: l, note: note},
-		&duel{figure: fmt.Sprintf("get, in %d requests", n), do: get(0), floor: get(1), limit: l, note: note},
-		&duel{figure: fmt.Sprintf("submit, in %d requests", n), do: submit(0), floor: submit(1), limit: l, note: note, after: drafts},
+		&duel{figure: fmt.Sprintf("list, first page of 10, in %d requests", n), do: list(0), floor: timed(list(1)), limit: l, note: note},
+		&duel{figure: fmt.Sprintf("get, in %d requests", n), do: get(0), floor: timed(get(1)), limit: l, note: note},
+		&duel{figure: fmt.Sprintf("submit, in %d requests", n), do: submit(0), floor: timed(submit(1)), limit: l, note: note, after: drafts},
 	)
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 )
 
 // sweep measures the tick that finds nothing to do: it is paid for every minute, whether anything happens or not. The floor
 // is a query for each workspace, one after the other.
-func (b *bench) sweep(ctx context.Context) error {
+func (b *bench) sweep(ctx context.Context) (err error) {
 	workspaces := 1000
 	if b.quick {
 		workspaces = 100
@@ -28,13 +30,11 @@ func (b *bench) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	queries := make([]step, workspaces)
-	for i := range queries {
-		queries[i] = r.query(1)
-	}
+	defer func() { err = errors.Join(err, r.stop()) }()
+	queries := slices.Repeat([]string{"query 1"}, workspaces)
 	return b.play(ctx, b.runs(10), &duel{
 		figure: fmt.Sprintf("sweep: %d workspaces, nothing due", workspaces), limit: limit{median: 1000},
 		do:    func(ctx context.Context, _ int) error { return b.azure.Host.RunTimer(ctx, "Sweep") },
-		floor: all(queries...), note: "floor: one query for each, one after the other",
+		floor: r.all(queries...), note: "floor: one query for each, one after the other",
 	})
 }
