@@ -14,8 +14,8 @@
 // The parts of an entity group transaction name their entity by its URL. Azurite finds the table in it only where the account is in the
 // path, and fails with 500 on virtual host names.
 //
-// A query of one partition looks at the rows of that partition. Azurite asks every row of the table, so that a query takes longer the more
-// is stored; Azure finds a partition by its key.
+// A query of a range of one partition reads that range in the order of its keys, and stops where the page ends; one of a partition looks
+// at the rows of that partition. Azurite asks every row of the table, so that a query takes longer the more is stored.
 //
 // Told to stop, it answers what it has begun, saves its data, and ends. Azurite cuts every connection, saves at once, and then waits
 // for connections that were just being opened, on which it answers nothing any more: until somebody kills it.
@@ -91,19 +91,55 @@ for (const name of ["startCopyFromURL", "copyFromURL"]) {
 const { BatchSerialization } = require("azurite/dist/src/table/batch/BatchSerialization.js");
 BatchSerialization.prototype.extractPath = (url) => url.match(/^https?:\/\/[^/]+(?:\/[^/(?]+)?\/(\w+)/);
 
-// Partition returns the one partition to which a filter confines its query, or undefined.
-const partition = (filter = "") => {
-  const first = /^PartitionKey eq '((?:[^']|'')*)'(?: and |$)/.exec(filter);
-  const rest = filter.slice(first?.[0].length).replace(/'(?:[^']|'')*'/g, "");
-  return /\bor\b/i.test(rest) ? undefined : first?.[1].replaceAll("''", "'");
+// The partition, and the range of row keys, to which the beginning of a filter confines its query. Loki sorts text that is a number as a
+// number, so both ends of the range have to begin with the same letter.
+const CONFINED = /^PartitionKey eq '((?:[^']|'')*)'(?: and RowKey ge '(([a-z])[^']*)' and RowKey lt '(\3[^']*)')?(?= and |$)/;
+const confined = (filter = "") => {
+  const [first, partition, from, , to] = CONFINED.exec(filter) ?? [""];
+  const rest = filter.slice(first.length).replace(/'(?:[^']|'')*'/g, "");
+  return /\bor\b/i.test(rest) ? {} : { partition: partition?.replaceAll("''", "'"), from, to };
 };
+
+// Range is what a query uses of Loki's result sets, over rows in the order of their keys.
+class Range {
+  constructor(rows, { partition, from, to }) {
+    Object.assign(this, { rows, partition, from, to, tests: [] });
+  }
+  where(test) {
+    this.tests.push(test);
+    return this;
+  }
+  sort() {
+    return this;
+  }
+  limit(n) {
+    this.most = n;
+    return this;
+  }
+  data() {
+    const found = [];
+    const [first, last] = this.rows.calculateRange("$gte", "RowKey", this.from);
+    const sorted = this.rows.binaryIndices.RowKey.values;
+    for (let i = first; i <= last && found.length < this.most; i++) {
+      const row = this.rows.data[sorted[i]];
+      if (row.RowKey >= this.to) break;
+      if (row.PartitionKey === this.partition && this.tests.every((test) => test(row))) found.push(row);
+    }
+    return found;
+  }
+}
+
 const TableStore = require("azurite/dist/src/table/persistence/LokiTableMetadataStore.js").default;
 const query = TableStore.prototype.queryTableEntities;
 TableStore.prototype.queryTableEntities = function (context, account, table, options, ...rest) {
-  const PartitionKey = partition(options.filter);
-  const rows = () => this.getEntityCollection(account, table, context).chain();
-  const confined = { getEntityCollection: { value: () => ({ chain: () => rows().find({ PartitionKey }) }) } };
-  return query.call(PartitionKey === undefined ? this : Object.create(this, confined), context, account, table, options, ...rest);
+  const within = confined(options.filter);
+  const chain = () => {
+    const rows = this.getEntityCollection(account, table, context);
+    rows.ensureIndex("RowKey");
+    return within.from === undefined ? rows.chain().find({ PartitionKey: within.partition }) : new Range(rows, within);
+  };
+  const self = within.partition === undefined ? this : Object.create(this, { getEntityCollection: { value: () => ({ chain }) } });
+  return query.call(self, context, account, table, options, ...rest);
 };
 
 const IDLE_MS = 20;

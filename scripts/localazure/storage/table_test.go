@@ -145,11 +145,11 @@ func TestTablesOfAccountsAreApart(t *testing.T) {
 	}
 }
 
-// TestQueriesOfOnePartition asks for one partition among others, whose names hold what a filter is made of.
+// TestQueriesOfOnePartition asks for one partition, and for ranges of it, among others whose keys hold what a filter is made of.
 func TestQueriesOfOnePartition(t *testing.T) {
 	c := newTable(t)
 	for _, partition := range []string{"a", "b", "it's", "x' or PartitionKey eq 'a"} {
-		for _, row := range []string{"1", "2"} {
+		for _, row := range []string{"10", "9", "r_1", "r_10", "r_9", "s"} {
 			b, err := json.Marshal(map[string]string{"PartitionKey": partition, "RowKey": row, "Value": partition + "/" + row})
 			if err != nil {
 				t.Fatal(err)
@@ -159,37 +159,85 @@ func TestQueriesOfOnePartition(t *testing.T) {
 			}
 		}
 	}
+	ranges := map[string]string{
+		"RowKey ge 'r_' and RowKey lt 'r`'":                                         "r_1 r_10 r_9",
+		"RowKey ge 'r_10' and RowKey lt 'r_9'":                                      "r_10",
+		"RowKey ge 'r_1' and RowKey lt 'r_1'":                                       "",
+		"RowKey ge 'r_9' and RowKey lt 's'":                                         "r_9",
+		"RowKey ge 'r_a' and RowKey lt 'rz'":                                        "",
+		"RowKey ge 'z' and RowKey lt 'zz'":                                          "",
+		"RowKey ge '1' and RowKey lt '9'":                                           "10",
+		"RowKey ge '1' and RowKey lt 's'":                                           "10 9 r_1 r_10 r_9",
+		"RowKey ge 'r_' and RowKey lt 'r`' and RowKey gt 'r_1'":                     "r_10 r_9",
+		"RowKey ge 'r_' and RowKey lt 'r`' and RowKey lt 'r_9'":                     "r_1 r_10",
+		"RowKey ge 'r_' and RowKey lt 'r`' and (Value eq 'a/r_9' or RowKey eq 's')": "r_9",
+		"RowKey ge '2'":                    "9 r_1 r_10 r_9 s",
+		"RowKey eq 's'":                    "s",
+		"(RowKey eq 's' or RowKey eq '9')": "9 s",
+		"Value eq ' or '":                  "",
+		"RowKey ge 'r_10' and RowKey lt 's' and Value ne 'it''s or it is not'": "r_10 r_9",
+	}
+	for condition, want := range ranges {
+		wantQuery(t, c, "PartitionKey eq 'a' and "+condition, "a", want)
+	}
+	all := "10 9 r_1 r_10 r_9 s"
+	wantQuery(t, c, "PartitionKey eq 'a'", "a", all)
+	wantQuery(t, c, "PartitionKey eq 'it''s'", "it's", all)
+	wantQuery(t, c, "PartitionKey eq 'it''s' and RowKey ge 'r_' and RowKey lt 'r`'", "it's", "r_1 r_10 r_9")
+	wantQuery(t, c, "PartitionKey eq 'x'' or PartitionKey eq ''a' and RowKey ge 'r_9' and RowKey lt 's'", "x' or PartitionKey eq 'a", "r_9")
+	wantQuery(t, c, "RowKey eq 's' and PartitionKey eq 'b'", "b", "s")
+	wantQuery(t, c, "PartitionKey eq 'nobody'", "nobody", "")
+	wantQuery(t, c, "PartitionKey eq 'nobody' and RowKey ge 'r_' and RowKey lt 'r`'", "nobody", "")
 	for filter, want := range map[string]string{
-		"PartitionKey eq 'a'":                                                 "a/1 a/2",
-		"PartitionKey eq 'a' and RowKey ge '2'":                               "a/2",
-		"PartitionKey eq 'a' and RowKey ge '1' and RowKey lt '2'":             "a/1",
-		"PartitionKey eq 'it''s' and RowKey eq '1'":                           "it's/1",
-		"PartitionKey eq 'x'' or PartitionKey eq ''a' and RowKey eq '1'":      "x' or PartitionKey eq 'a/1",
-		"PartitionKey eq 'a' and RowKey eq '1' or PartitionKey eq 'b'":        "a/1 b/1 b/2",
-		"PartitionKey eq 'a' or PartitionKey eq 'b' and RowKey eq '2'":        "a/1 a/2 b/2",
-		"PartitionKey eq 'a' and (RowKey eq '1' or Value eq 'a/2')":           "a/1 a/2",
-		"RowKey eq '1' and PartitionKey eq 'b'":                               "b/1",
-		"PartitionKey eq 'a' and Value eq ' or '":                             "",
-		"PartitionKey eq 'nobody'":                                            "",
-		"PartitionKey ge 'a' and PartitionKey le 'b' and RowKey eq '2'":       "a/2 b/2",
-		"not (PartitionKey eq 'a') and RowKey eq '1' and PartitionKey lt 'c'": "b/1",
+		"PartitionKey eq 'a' and RowKey eq 's' or PartitionKey eq 'b' and RowKey lt 'r'":                       "a/s b/10 b/9",
+		"PartitionKey eq 'a' and RowKey ge 'r_9' and RowKey lt 's' or PartitionKey eq 'b' and RowKey eq 'r_1'": "a/r_9 b/r_1",
+		"PartitionKey ge 'a' and PartitionKey le 'b' and RowKey eq 's'":                                        "a/s b/s",
 	} {
-		var got []string
-		for p := c.NewListEntitiesPager(&aztables.ListEntitiesOptions{Filter: &filter, Top: ptr(int32(1))}); p.More(); {
-			page, err := p.NextPage(t.Context())
-			if err != nil {
-				t.Fatalf("%s: %v", filter, err)
-			}
-			for _, b := range page.Entities {
-				var e struct{ Value string }
-				if err := json.Unmarshal(b, &e); err != nil {
-					t.Fatal(err)
-				}
-				got = append(got, e.Value)
-			}
-		}
-		if strings.Join(got, " ") != want {
+		if got := values(t, c, filter); got != want {
 			t.Errorf("%s: %q, want %q", filter, got, want)
 		}
 	}
+	// What was found goes on being found when rows come, change and go.
+	if _, err := c.DeleteEntity(t.Context(), "a", "r_10", nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []string{"r_5", "r_1"} {
+		b := []byte(`{"PartitionKey":"a","RowKey":"` + row + `","Value":"a/` + row + `"}`)
+		if _, err := c.UpsertEntity(t.Context(), b, &aztables.UpsertEntityOptions{UpdateMode: aztables.UpdateModeReplace}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantQuery(t, c, "PartitionKey eq 'a' and RowKey ge 'r_' and RowKey lt 'r`'", "a", "r_1 r_5 r_9")
+}
+
+// wantQuery checks which rows of the partition a query finds, in their order.
+func wantQuery(t *testing.T, c *aztables.Client, filter, partition, want string) {
+	t.Helper()
+	var expected []string
+	for row := range strings.FieldsSeq(want) {
+		expected = append(expected, partition+"/"+row)
+	}
+	if got := values(t, c, filter); got != strings.Join(expected, " ") {
+		t.Errorf("%s: %q, want %q", filter, got, expected)
+	}
+}
+
+// values lists what a query finds, in pages of two.
+func values(t *testing.T, c *aztables.Client, filter string) string {
+	t.Helper()
+	var got []string
+	for p := c.NewListEntitiesPager(&aztables.ListEntitiesOptions{Filter: &filter, Top: ptr(int32(2))}); p.More(); {
+		page, err := p.NextPage(t.Context())
+		if err != nil {
+			t.Fatalf("%s: %v", filter, err)
+		}
+		for _, b := range page.Entities {
+			var e struct{ Value string }
+			if err := json.Unmarshal(b, &e); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, e.Value)
+		}
+	}
+	return strings.Join(got, " ")
 }
