@@ -16,7 +16,7 @@ const crowdTime = 15 * time.Minute
 
 // crowd lets very many people work at once, without a sweep: every request has to get from its creation to its approval by
 // messages and events alone.
-func (b *bench) crowd(ctx context.Context) error {
+func (b *bench) crowd(ctx context.Context) (err error) {
 	workspaces, requests := 200, 50
 	if b.quick {
 		workspaces, requests = 10, 5
@@ -37,7 +37,12 @@ func (b *bench) crowd(ctx context.Context) error {
 		return err
 	}
 	before := b.azure.Storage.Stats().TLS["EntityGroupTransaction"]
-	c := &crowd{}
+	told, err := hear(ctx, b.azure)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, told.close(ctx)) }()
+	c := &crowd{told: told}
 	began := time.Now()
 	err = each(ctx, workspaces*requests, 64, func(ctx context.Context, i int) error {
 		if time.Since(began) > crowdTime {
@@ -75,6 +80,8 @@ func (b *bench) crowd(ctx context.Context) error {
 
 // crowd is what was seen of many lives.
 type crowd struct {
+	told *notices
+
 	mu     sync.Mutex
 	calls  []float64
 	broken int // answers of 500 and more
@@ -96,21 +103,22 @@ func (c *crowd) live(ctx context.Context, p *people) error {
 	c.begun++
 	c.mu.Unlock()
 	id := ""
-	for _, s := range []func(context.Context) error{
-		func(ctx context.Context) error { r, err := p.create(ctx, "import"); id = r.ID; return err },
-		func(ctx context.Context) error { return p.upload(ctx, id, 1) },
-		func(ctx context.Context) error { _, err := p.submit(ctx, id); return err },
-		nil,
-		func(ctx context.Context) error { _, err := p.approve(ctx, id); return err },
-		nil,
+	for _, s := range []struct {
+		do     func(context.Context) error
+		status string // that it leads to in the end, by itself; people wait until they are told
+	}{
+		{do: func(ctx context.Context) error { r, err := p.create(ctx, "import"); id = r.ID; return err }},
+		{do: func(ctx context.Context) error { return p.upload(ctx, id, 1) }},
+		{do: func(ctx context.Context) error { _, err := p.submit(ctx, id); return err }, status: "in_review"},
+		{do: func(ctx context.Context) error { _, err := p.approve(ctx, id); return err }, status: "approved"},
 	} {
-		if s == nil {
-			if done, err := c.wait(ctx, p, id); !done {
-				return err
-			}
+		if err := c.timed(ctx, s.do); err != nil {
+			return err
+		}
+		if s.status == "" {
 			continue
 		}
-		if err := c.timed(ctx, s); err != nil {
+		if done, err := c.told.await(ctx, id, s.status); !done {
 			return err
 		}
 	}
@@ -118,25 +126,6 @@ func (c *crowd) live(ctx context.Context, p *people) error {
 	defer c.mu.Unlock()
 	c.ended = append(c.ended, life{p, id})
 	return nil
-}
-
-// crowdGap is between two looks at a request: people look, programs poll.
-const crowdGap = 250 * time.Millisecond
-
-// wait looks now and then until the system has done its part.
-func (c *crowd) wait(ctx context.Context, p *people, id string) (done bool, err error) {
-	for {
-		var r apiclient.Request
-		err := c.timed(ctx, func(ctx context.Context) (err error) { r, err = p.get(ctx, id); return err })
-		if err != nil || r.Status == "in_review" || r.Status == "approved" {
-			return err == nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return false, nil
-		case <-time.After(crowdGap):
-		}
-	}
 }
 
 // timed measures a call, and tries again what the server could not do.
