@@ -1,4 +1,4 @@
-// Starts Azurite in this process, with seven things that it lacks.
+// Starts Azurite in this process, with eight things that it lacks.
 //
 // Accounts can be added while it runs. Azurite itself looks at AZURITE_ACCOUNTS only once a minute; here a line on standard input,
 // "accounts <value>", sets that variable and makes every account store read it at once, and the answer "accounts read" says so.
@@ -16,6 +16,9 @@
 //
 // A query of a range of one partition reads that range in the order of its keys, and stops where the page ends; one of a partition looks
 // at the rows of that partition. Azurite asks every row of the table, so that a query takes longer the more is stored.
+//
+// A container is looked up by its name first, and a blob by its container. Azurite looks for the account, or for the name of the blob, and
+// asks every one that it finds, so that everything takes longer the more is stored.
 //
 // Told to stop, it answers what it has begun, saves its data, and ends. Azurite cuts every connection, saves at once, and then waits
 // for connections that were just being opened, on which it answers nothing any more: until somebody kills it.
@@ -140,6 +143,15 @@ TableStore.prototype.queryTableEntities = function (context, account, table, opt
   };
   const self = within.partition === undefined ? this : Object.create(this, { getEntityCollection: { value: () => ({ chain }) } });
   return query.call(self, context, account, table, options, ...rest);
+};
+
+// Loki uses the index of the first property that a query names, and asks every document that it leads to for the others.
+const ORDER = ["containerName", "name"];
+const { Resultset } = createRequire(require.resolve("azurite/package.json"))("lokijs");
+const find = Resultset.prototype.find;
+Resultset.prototype.find = function (wanted, ...rest) {
+  const best = typeof wanted === "object" && "accountName" in wanted ? ORDER.find((name) => name in wanted) : undefined;
+  return find.call(this, best === undefined ? wanted : { [best]: wanted[best], ...wanted }, ...rest);
 };
 
 const IDLE_MS = 20;
