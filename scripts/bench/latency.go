@@ -207,7 +207,7 @@ func (b *bench) latency(ctx context.Context) (err error) {
 		return nil
 	}
 	defer func() { b.warm = nil }()
-	return b.play(ctx, b.runs(50), append([]*duel{hop}, waits(p, still, r, hop)...)...)
+	return b.play(ctx, b.runs(100), append([]*duel{hop}, waits(p, still, r, hop)...)...)
 }
 
 // warmUp is how many reads of each side come before something that is measured: as in a loop, and not as after a rest.
