@@ -12,7 +12,7 @@ import (
 )
 
 // crowdTime is when no further request is begun: a slow machine has shown by then what it can do.
-const crowdTime = 25 * time.Minute
+const crowdTime = 12 * time.Minute
 
 // crowd lets very many people work at once, without a sweep: every request has to get from its creation to its approval by
 // messages and events alone.

@@ -93,8 +93,8 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	return err
 }
 
-// measure packages the handler, and measures it. Each part has a local Azure of its own: Azurite looks through its whole table
-// for every query, so that what one part leaves behind would slow the next.
+// measure packages the handler, and measures it. Each part has a local Azure of its own, so that nothing that one leaves behind
+// slows the next.
 func (b *bench) measure(ctx context.Context, only string) (err error) {
 	if b.dist, err = os.MkdirTemp("", "airlock-bench-"); err != nil {
 		return err
