@@ -17,8 +17,8 @@
 // A query of a range of one partition reads that range in the order of its keys, and stops where the page ends; one of a partition looks
 // at the rows of that partition. Azurite asks every row of the table, so that a query takes longer the more is stored.
 //
-// A container is looked up by its name first, and a blob by its container. Azurite looks for the account, or for the name of the blob, and
-// asks every one that it finds, so that everything takes longer the more is stored.
+// A container or a blob is looked up by whatever leads to the fewest. Azurite takes the account, or the name of the blob, and asks every one
+// that it finds, so that everything takes longer the more is stored.
 //
 // Told to stop, it answers what it has begun, saves its data, and ends. Azurite cuts every connection, saves at once, and then waits
 // for connections that were just being opened, on which it answers nothing any more: until somebody kills it.
@@ -146,11 +146,18 @@ TableStore.prototype.queryTableEntities = function (context, account, table, opt
 };
 
 // Loki uses the index of the first property that a query names, and asks every document that it leads to for the others.
-const ORDER = ["containerName", "name"];
 const { Resultset } = createRequire(require.resolve("azurite/package.json"))("lokijs");
 const find = Resultset.prototype.find;
 Resultset.prototype.find = function (wanted, ...rest) {
-  const best = typeof wanted === "object" && "accountName" in wanted ? ORDER.find((name) => name in wanted) : undefined;
+  if (typeof wanted !== "object" || !("accountName" in wanted)) return find.call(this, wanted, ...rest);
+  const rows = this.collection;
+  const found = (name) => {
+    const [first, last] = rows.calculateRange("$eq", name, wanted[name]);
+    return last - first;
+  };
+  const [best] = ["containerName", "name"]
+    .filter((name) => typeof wanted[name] === "string" && rows.binaryIndices[name] !== undefined)
+    .sort((a, b) => found(a) - found(b));
   return find.call(this, best === undefined ? wanted : { [best]: wanted[best], ...wanted }, ...rest);
 };
 
