@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -143,8 +144,28 @@ panic: z
 			t.Fatal(err)
 		}
 	}
-	if c.sweeps != 2 || c.useful != 1 || c.problems != 1 || c.failures != 1 || len(c.crashes) != 1 || passed.String() != text {
-		t.Errorf("got %d, %d, %d, %d, %v", c.sweeps, c.useful, c.problems, c.failures, c.crashes)
+	want := printed{sweeps: 2, useful: 1, problems: 1, failures: 1, crashes: []string{"panic: z"}}
+	if got := c.tally(); !reflect.DeepEqual(got, want) || passed.String() != text {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// TestConsoleIsReadWhileTheHandlerPrints is for the race detector: the handler lives on while the play is summed up.
+func TestConsoleIsReadWhileTheHandlerPrints(t *testing.T) {
+	const lines = 100
+	c := &console{}
+	var handler sync.WaitGroup
+	handler.Go(func() {
+		for range lines {
+			fmt.Fprintln(c, "panic: z")
+		}
+	})
+	for range lines {
+		c.tally()
+	}
+	handler.Wait()
+	if got := len(c.tally().crashes); got != lines {
+		t.Errorf("%d of %d crashes were read", got, lines)
 	}
 }
 

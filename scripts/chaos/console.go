@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -12,13 +13,27 @@ import (
 type console struct {
 	next io.Writer // may be nil
 
-	mu       sync.Mutex
-	rest     []byte // of a line that is not complete
+	mu   sync.Mutex
+	rest []byte // of a line that is not complete
+	seen printed
+}
+
+// printed is what the handler's output comes to.
+type printed struct {
 	sweeps   int
 	useful   int // sweeps that found something due
 	problems int // errors that did not fail what was asked
 	failures int // invocations that failed
 	crashes  []string
+}
+
+// tally is what was printed so far. The handler may go on printing.
+func (c *console) tally() printed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seen := c.seen
+	seen.crashes = slices.Clone(seen.crashes)
+	return seen
 }
 
 // Write takes output in pieces of any size.
@@ -50,23 +65,23 @@ func (c *console) read(line []byte) {
 	}
 	if json.Unmarshal(line, &said) != nil {
 		if text := string(line); strings.HasPrefix(text, "panic:") || strings.HasPrefix(text, "fatal error:") || strings.HasPrefix(text, "handler:") {
-			c.crashes = append(c.crashes, text)
+			c.seen.crashes = append(c.seen.crashes, text)
 		}
 		return
 	}
 	switch {
 	case said.Message == "problem":
-		c.problems++
+		c.seen.problems++
 	case said.Message == "invocation" && said.Error != "":
-		c.failures++
+		c.seen.failures++
 	}
 	if strings.HasPrefix(said.Error, "panic:") {
-		c.crashes = append(c.crashes, said.Error)
+		c.seen.crashes = append(c.seen.crashes, said.Error)
 	}
 	if said.Message == "invocation" && said.Function == "Sweep" {
-		c.sweeps++
+		c.seen.sweeps++
 		if found := strings.Join(said.Became, " "); found != "" && !strings.Contains(found, "due 0,") {
-			c.useful++
+			c.seen.useful++
 		}
 	}
 }

@@ -186,7 +186,7 @@ func (s *stage) progress() float64 {
 
 // blame adds what the judge cannot see.
 func (s *stage) blame(f *findings) {
-	for _, c := range s.console.crashes {
+	for _, c := range s.console.tally().crashes {
 		f.wrong("the handler crashed by itself: %s", c)
 	}
 	if n := s.ledger.answers()[http.StatusInternalServerError]; n > 0 {

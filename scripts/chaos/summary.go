@@ -91,8 +91,9 @@ func (s *stage) summarise(f findings) {
 	row("events", "%d published, %d dropped, %d doubled, %d reordered, %d tried again, %d given up",
 		grid.Published, grid.Dropped, grid.Doubled, grid.Reordered, grid.Retried, grid.DeadLettered)
 	row("scans", "%d clean, %d malicious, %d not scanned, %d silent, %d broken", scans.Clean, scans.Malicious, scans.NotScanned, scans.Silenced, scans.Faults)
-	row("sweeps", "%d, of which %d found something to do", s.console.sweeps, s.console.useful)
-	row("handler", "%d problems noted, %d invocations failed", s.console.problems, s.console.failures)
+	seen := s.console.tally()
+	row("sweeps", "%d, of which %d found something to do", seen.sweeps, seen.useful)
+	row("handler", "%d problems noted, %d invocations failed", seen.problems, seen.failures)
 	row("answers", "%s", s.answers())
 	row("answers that were lost", "%d, which left %d drafts that nobody knows of", s.ledger.lost(), f.extras)
 	row("retries of failed requests", "%d", s.retries())
