@@ -36,15 +36,14 @@ func (b *bench) settle(ctx context.Context) error {
 
 // duel is something that is measured, and its floor.
 type duel struct {
-	figure  string
-	do      func(context.Context, int) error
-	floor   func(context.Context, int) (time.Duration, error)
-	then    *duel                       // goes on at once where this ends, and is measured from where this began
-	prepare func(context.Context) error // what both need; not measured
-	after   func(context.Context) error // what the next duel needs; not measured
-	limit   limit
-	note    string
-	hop     *duel // what the host adds to each call; nil where that is no part of the figure
+	figure string
+	do     func(context.Context, int) error
+	floor  func(context.Context, int) (time.Duration, error)
+	then   *duel                       // goes on at once where this ends, and is measured from where this began
+	after  func(context.Context) error // what the next duel needs; not measured
+	limit  limit
+	note   string
+	hop    *duel // what the host adds to each call; nil where that is no part of the figure
 
 	took, least []float64
 }
@@ -74,18 +73,16 @@ func (b *bench) round(ctx context.Context, duels []*duel, i int) error {
 	return nil
 }
 
-// ready waits until nothing else goes on, and prepares.
+// ready waits until nothing else goes on.
 func (b *bench) ready(ctx context.Context, d *duel) error {
 	if err := b.settle(ctx); err != nil {
 		return err
 	}
-	for _, do := range []func(context.Context) error{d.prepare, b.warm} {
-		if do == nil {
-			continue
-		}
-		if err := do(ctx); err != nil {
-			return fmt.Errorf("before %s: %w", d.figure, err)
-		}
+	if b.warm == nil {
+		return nil
+	}
+	if err := b.warm(ctx); err != nil {
+		return fmt.Errorf("before %s: %w", d.figure, err)
 	}
 	return nil
 }
@@ -168,7 +165,7 @@ func (b *bench) latency(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.stop()) }()
+	defer func() { err = errors.Join(err, r.stop(ctx)) }()
 	alone, err := spawn(b.azure.Command(ctx))
 	if err != nil {
 		return err
@@ -244,9 +241,8 @@ func waits(p, still *people, r *raw, hop *duel) []*duel {
 			do:    func(ctx context.Context, _ int) error { _, err := p.submit(ctx, id); return err },
 			floor: r.all(append(submit, "send")...),
 			then: &duel{figure: "submit → in_review", limit: wait, note: "one small file, scanned; floor: with the scanner's own calls",
-				do:      func(ctx context.Context, _ int) error { return r.told(ctx, id, "in_review") },
-				prepare: r.drain,
-				floor:   r.all(slices.Concat(submit, seal, verdict)...),
+				do:    func(ctx context.Context, _ int) error { return r.notices.told(ctx, id, "in_review") },
+				floor: r.all(slices.Concat(submit, seal, verdict)...),
 			},
 		},
 		{figure: "get", limit: call, hop: hop,
@@ -261,9 +257,8 @@ func waits(p, still *people, r *raw, hop *duel) []*duel {
 			do:    func(ctx context.Context, _ int) error { _, err := p.approve(ctx, id); return err },
 			floor: r.all(append(review, "send")...),
 			then: &duel{figure: "approve → approved", limit: wait, note: "one small file",
-				do:      func(ctx context.Context, _ int) error { return r.told(ctx, id, "approved") },
-				prepare: r.drain,
-				floor:   r.all(slices.Concat(review, move)...),
+				do:    func(ctx context.Context, _ int) error { return r.notices.told(ctx, id, "approved") },
+				floor: r.all(slices.Concat(review, move)...),
 			},
 		},
 	}

@@ -103,3 +103,13 @@ func (n *notices) await(ctx context.Context, id, status string) (bool, error) {
 		}
 	}
 }
+
+// told is await with an end to its patience. Polling would take part in what is measured: Azurite answers one call at a time.
+func (n *notices) told(ctx context.Context, id, status string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if done, err := n.await(ctx, id, status); err != nil || done {
+		return err
+	}
+	return fmt.Errorf("nobody is told that %s is %s: %w", id, status, context.Cause(ctx))
+}

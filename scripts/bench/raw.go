@@ -37,23 +37,12 @@ type raw struct {
 	calls   io.WriteCloser
 	answers *bufio.Scanner
 	topic   *azservicebus.Sender
-	reader  *azservicebus.Receiver
+	notices *notices
 }
 
 // newRaw builds and starts the program. The caller must stop it.
 func newRaw(ctx context.Context, a *localazure.Azure) (r *raw, err error) {
 	if err := a.Storage.AddAccount(ctx, rawAccount); err != nil {
-		return nil, err
-	}
-	bus, err := azservicebus.NewClientFromConnectionString(a.Bus.ConnectionString(), nil)
-	if err != nil {
-		return nil, errors.New("the bus cannot be reached") // the SDK's text can hold the connection string
-	}
-	r = &raw{}
-	if r.topic, err = bus.NewSender(localazure.NoticeTopic, nil); err != nil {
-		return nil, err
-	}
-	if r.reader, err = bus.NewReceiverForSubscription(localazure.NoticeTopic, localazure.WatchList, nil); err != nil {
 		return nil, err
 	}
 	folder, err := os.MkdirTemp("", "airlock-raw-")
@@ -65,7 +54,7 @@ func newRaw(ctx context.Context, a *localazure.Azure) (r *raw, err error) {
 			err = errors.Join(err, os.RemoveAll(folder))
 		}
 	}()
-	r.program = filepath.Join(folder, "raw")
+	r = &raw{program: filepath.Join(folder, "raw")}
 	if err := build(ctx, "raw", r.program); err != nil {
 		return nil, err
 	}
@@ -80,12 +69,18 @@ func newRaw(ctx context.Context, a *localazure.Azure) (r *raw, err error) {
 	if r.calls, err = r.command.StdinPipe(); err != nil {
 		return nil, err
 	}
+	if r.notices, err = hear(ctx, a); err != nil {
+		return nil, err
+	}
+	if r.topic, err = r.notices.bus.NewSender(localazure.NoticeTopic, nil); err != nil {
+		return nil, errors.Join(err, r.notices.close(ctx))
+	}
 	return r, r.command.Start()
 }
 
 // stop ends the program and removes it.
-func (r *raw) stop() error {
-	return errors.Join(r.calls.Close(), r.command.Wait(), os.RemoveAll(filepath.Dir(r.program)))
+func (r *raw) stop(ctx context.Context) error {
+	return errors.Join(r.calls.Close(), r.command.Wait(), os.RemoveAll(filepath.Dir(r.program)), r.notices.close(ctx))
 }
 
 // relay is a call that goes through the bus to its other end.
@@ -141,67 +136,14 @@ func (r *raw) ask(calls ...string) (time.Duration, error) {
 	return time.Duration(took), err
 }
 
-// pass sends a message and receives it at the other end.
+// pass sends a message and waits for it at the other end.
 func (r *raw) pass(ctx context.Context) error {
 	id := uuid.NewString()
-	if err := r.topic.SendMessage(ctx, &azservicebus.Message{Body: make([]byte, documentSize), MessageID: &id}, nil); err != nil {
+	err := r.topic.SendMessage(ctx, &azservicebus.Message{
+		Body: make([]byte, documentSize), MessageID: &id, Subject: &id, ApplicationProperties: map[string]any{"status": relay},
+	}, nil)
+	if err != nil {
 		return err
 	}
-	for {
-		got, err := r.reader.ReceiveMessages(ctx, 1, nil)
-		if err != nil {
-			return err
-		}
-		if err := r.reader.CompleteMessage(ctx, got[0], nil); err != nil {
-			return err
-		}
-		if got[0].MessageID == id {
-			return nil
-		}
-	}
-}
-
-// told waits until a notice says that the request has the status. Polling would take part in what is measured: Azurite answers
-// one call at a time.
-func (r *raw) told(ctx context.Context, id, status string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		got, err := r.reader.ReceiveMessages(ctx, 1, nil)
-		if err != nil {
-			return fmt.Errorf("nobody is told that request %s is %s: %w", id, status, err)
-		}
-		if err := r.reader.CompleteMessage(ctx, got[0], nil); err != nil {
-			return err
-		}
-		if got[0].Subject == nil || !strings.HasPrefix(*got[0].Subject, id) {
-			continue
-		}
-		switch got[0].ApplicationProperties["status"] {
-		case status:
-			return nil
-		case "failed":
-			return fmt.Errorf("request %s failed before it was %s", id, status)
-		}
-	}
-}
-
-// drain takes away what others have left in the subscription, so that relay finds its own message first.
-func (r *raw) drain(ctx context.Context) error {
-	for {
-		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-		got, err := r.reader.ReceiveMessages(short, 100, nil)
-		cancel()
-		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		for _, m := range got {
-			if err := r.reader.CompleteMessage(ctx, m, nil); err != nil {
-				return err
-			}
-		}
-	}
+	return r.notices.told(ctx, id, relay)
 }

@@ -30,7 +30,7 @@ func (b *bench) sweep(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.stop()) }()
+	defer func() { err = errors.Join(err, r.stop(ctx)) }()
 	queries := slices.Repeat([]string{"query 1"}, workspaces)
 	return b.play(ctx, b.runs(10), &duel{
 		figure: fmt.Sprintf("sweep: %d workspaces, nothing due", workspaces), limit: limit{median: 1000},
