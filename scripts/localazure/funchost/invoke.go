@@ -39,7 +39,6 @@ func (h *Host) invoke(ctx context.Context, f *function, in envelope) error {
 	err := h.attempt(ctx, f, id, in)
 	took := h.opts.Now().Sub(start)
 	end(took, err != nil)
-	h.worker.sample()
 	h.outcome(f, id, took, err)
 	if err != nil {
 		return fmt.Errorf("function %s, invocation %s: %w", f.name, id, err)

@@ -16,6 +16,10 @@ import (
 // maxRequestLine is the longest method and target together. Azure: URLs of up to 8192 characters.
 const maxRequestLine = 8192
 
+// gather is how long a piece of an answer waits for more. An answer that is there at once goes out in one piece, and one that
+// comes little by little does so here too. What has no length is passed on without a wait.
+const gather = time.Millisecond
+
 // errNoActivity ends a proxied request over which nothing passes any more.
 var errNoActivity = errors.New("nothing was sent or received for too long")
 
@@ -100,7 +104,6 @@ func (h *Host) proxy(w http.ResponseWriter, r *http.Request, f *function, path s
 	defer func() { // also when the copying is given up by a panic, which net/http expects to see
 		took := h.opts.Now().Sub(start)
 		end(took, failure != nil)
-		h.worker.sample()
 		h.outcome(f, id, took, failure)
 	}()
 	failure = h.forward(w, r, id, path, &failure)
@@ -132,7 +135,8 @@ func (h *Host) forward(w http.ResponseWriter, r *http.Request, id, path string, 
 	}
 	proxy := &httputil.ReverseProxy{
 		Transport:     h.transport,
-		FlushInterval: -1,
+		FlushInterval: gather,
+		BufferPool:    &h.buffers,
 		ErrorLog:      h.server.ErrorLog,
 		Rewrite:       func(p *httputil.ProxyRequest) { rewrite(p, l, id, path) },
 		ModifyResponse: func(res *http.Response) error {

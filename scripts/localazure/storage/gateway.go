@@ -12,14 +12,12 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
+
+	"airlock/scripts/localazure/buffer"
 )
 
-const (
-	copyBuffer   = 32 << 10
-	idleUpstream = 30 * time.Second
-)
+const idleUpstream = 30 * time.Second
 
 // gateway stands in front of Azurite, the same behind both doors: it finds the account of a request, lets Azurite answer it,
 // and adds what Azurite lacks. Bodies stream through; none is held.
@@ -53,7 +51,7 @@ func newGateway(a addressing, child *azurite, transport http.RoundTripper, event
 		ModifyResponse: g.modifyResponse,
 		ErrorHandler:   g.upstreamError,
 		ErrorLog:       log.New(lineSink(logLine), "gateway: ", 0),
-		BufferPool:     &bufferPool{},
+		BufferPool:     &buffer.Pool{},
 	}
 	return g
 }
@@ -184,17 +182,6 @@ func writeError(w http.ResponseWriter, r *http.Request, status int, code, messag
 		w.Write(append([]byte(xml.Header), body...))
 	}
 }
-
-type bufferPool struct{ pool sync.Pool }
-
-func (p *bufferPool) Get() []byte {
-	if b, ok := p.pool.Get().(*[copyBuffer]byte); ok {
-		return b[:]
-	}
-	return make([]byte, copyBuffer)
-}
-
-func (p *bufferPool) Put(b []byte) { p.pool.Put((*[copyBuffer]byte)(b)) }
 
 // lineSink gives what a log.Logger writes, one line at a time, to a function.
 type lineSink func(string)
