@@ -17,9 +17,13 @@ type bench struct {
 	quick bool
 	out   io.Writer // progress, for people who wait
 	table table
-	// warm makes a call of each kind before something is measured, because who comes after a rest pays for it: a process that
-	// slept, and caches that others filled. It is nil where both sides rest alike.
-	warm func(context.Context) error
+	warm  warmth
+}
+
+// warmth makes calls before something is measured, each side its own: as in a loop, one after the other. Who comes after a rest pays
+// for it, with a process that slept and caches that others filled. Both are nil where both sides rest alike.
+type warmth struct {
+	mine, floor func(context.Context) error
 }
 
 // runs is how often something is measured: n times, or a few times where that has to do.

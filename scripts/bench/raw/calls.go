@@ -25,11 +25,13 @@ import (
 )
 
 const (
-	besideSize  = 700  // bytes of JSON in a row beside a request: a record, a notice, a page of the manifest
+	besideSize  = 350  // characters of JSON in a row beside a request: a record, a notice, a page of the manifest, or one that goes
 	messageSize = 2200 // bytes of a message
 	others      = 100  // rows beside the one that stands for the request
-	listedSize  = 1400 // bytes of JSON in each of them
+	listedSize  = 900  // characters of JSON in each of them
+	indices     = 2    // rows that hold the whole request once more
 	name        = "file.csv"
+	rowsAlone   = aztables.MetadataFormatNone // as the airlock asks
 )
 
 // raw has a table and containers that nobody else uses. It is for one goroutine.
@@ -111,22 +113,33 @@ func (r *raw) folder(name string) (*container.Client, error) {
 func (r *raw) seed(ctx context.Context) error {
 	var actions []aztables.TransactionAction
 	for i := range others {
-		actions = append(actions, aztables.TransactionAction{ActionType: aztables.TransactionTypeAdd, Entity: entity(fmt.Sprintf("req_%03d", i), listedSize)})
+		actions = append(actions, aztables.TransactionAction{ActionType: aztables.TransactionTypeAdd, Entity: request(fmt.Sprintf("req_%03d", i), listedSize)})
 	}
 	if _, err := r.table.SubmitTransaction(ctx, actions, nil); err != nil {
 		return err
 	}
-	_, err := r.table.AddEntity(ctx, entity("request", listedSize), nil)
+	_, err := r.table.AddEntity(ctx, request("request", listedSize), nil)
 	return err
 }
 
-// entity is a row with a document.
-func entity(key string, size int) []byte {
-	b, err := json.Marshal(map[string]string{"PartitionKey": "w", "RowKey": key, "document": strings.Repeat("x", size)})
+// entity is a row with a document: as JSON, which has quotes to escape in the JSON of the row.
+func entity(key string, size int, columns ...string) []byte {
+	const member = `"a name":"and a value as well",`
+	e := map[string]string{"PartitionKey": "w", "RowKey": key, "D0": strings.Repeat(member, size/len(member))}
+	for i := 0; i < len(columns); i += 2 {
+		e[columns[i]] = columns[i+1]
+	}
+	b, err := json.Marshal(e)
 	if err != nil {
 		panic(err) // strings always encode
 	}
 	return b
+}
+
+// request is a row that stands for a request: beside the document it has what lists filter by, and who wrote it.
+func request(key string, size int) []byte {
+	return entity(key, size, "Status", "in_review", "Type", "import", "Creator", uuid.NewString(), "Version", "7", "Version@odata.type", "Edm.Int64",
+		"UpdatedWhen", "2026-03-01T09:00:00.0000000Z", "Mark", uuid.NewString())
 }
 
 // step is one call.
@@ -164,7 +177,7 @@ func (r *raw) key() string {
 
 // read reads a row.
 func (r *raw) read(ctx context.Context) error {
-	_, err := r.table.GetEntity(ctx, "w", "request", nil)
+	_, err := r.table.GetEntity(ctx, "w", "request", &aztables.GetEntityOptions{Format: to.Ptr(rowsAlone)})
 	return err
 }
 
@@ -178,7 +191,7 @@ func (r *raw) add(ctx context.Context) error {
 func (r *raw) query(n int) step {
 	return func(ctx context.Context) error {
 		filter := "PartitionKey eq 'w' and RowKey ge 'req_' and RowKey lt 'req`'"
-		_, err := r.table.NewListEntitiesPager(&aztables.ListEntitiesOptions{Filter: &filter, Top: to.Ptr(int32(n))}).NextPage(ctx)
+		_, err := r.table.NewListEntitiesPager(&aztables.ListEntitiesOptions{Filter: &filter, Top: to.Ptr(int32(n)), Format: to.Ptr(rowsAlone)}).NextPage(ctx)
 		return err
 	}
 }
@@ -187,13 +200,13 @@ func (r *raw) query(n int) step {
 // indexes.
 func (r *raw) commit(document, beside int) step {
 	return func(ctx context.Context) error {
-		actions := []aztables.TransactionAction{{ActionType: aztables.TransactionTypeUpdateReplace, Entity: entity("request", document), IfMatch: to.Ptr(azcore.ETagAny)}}
+		actions := []aztables.TransactionAction{{ActionType: aztables.TransactionTypeUpdateReplace, Entity: request("request", document), IfMatch: to.Ptr(azcore.ETagAny)}}
 		for i := range beside {
-			size := document
-			if i >= 2 {
-				size = besideSize
+			row := entity(r.key(), besideSize)
+			if i < indices {
+				row = request(r.key(), document)
 			}
-			actions = append(actions, aztables.TransactionAction{ActionType: aztables.TransactionTypeAdd, Entity: entity(r.key(), size)})
+			actions = append(actions, aztables.TransactionAction{ActionType: aztables.TransactionTypeAdd, Entity: row})
 		}
 		_, err := r.table.SubmitTransaction(ctx, actions, nil)
 		return err
