@@ -45,7 +45,7 @@ func (s *Service) Create(ctx context.Context, who Identity, workspace string, in
 	// The container is owed and would be made in a moment; whoever asked wants to use it now. Telling people can wait.
 	if place, err := s.place(stored, settings, stored.Spot()); err != nil {
 		s.report(ctx, err)
-	} else if err := s.Zones.Open(ctx, place); err != nil {
+	} else if _, err := s.Zones.Open(ctx, place); err != nil {
 		s.report(ctx, fmt.Errorf("create %s: %w", r.ID, err))
 	}
 	s.nudge(ctx, stored, 0)

@@ -124,7 +124,7 @@ func TestAnApprovedImportCostsWhatItMust(t *testing.T) {
 	w.zones.ResetCounts()
 	r = w.do(w.Submit(t.Context(), researcher, ws, r.ID))
 	r = w.do(w.Review(t.Context(), manager, ws, r.ID, approve()))
-	const want = "Request 11, Manifest 3, Notices 2, Commit 7, Workspace 1, Open 2, List 6, Copy 2, Read 2, Erase 2, Nudge 3"
+	const want = "Request 11, Manifest 3, Notices 2, Commit 7, Workspace 1, Open 2, List 4, Copy 2, Read 2, Erase 2, Nudge 3"
 	if got := w.counts(before, nudges); r.Status != sm.Approved || got != want {
 		t.Errorf("it costs %s; it must cost %s", got, want)
 	}

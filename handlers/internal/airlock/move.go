@@ -52,7 +52,7 @@ func (l *look) list(ctx context.Context, p Place) (blobs map[string]Blob, ok boo
 	return blobs, true, nil
 }
 
-// open resolves both ends of a task and lists the target, which it makes if need be.
+// open resolves both ends of a task and lists the target. It is made first: the first look at it finds nothing to list.
 func (l *look) open(ctx context.Context, t statemachine.Task) (*ledger, error) {
 	from, err := l.s.place(l.before, l.settings, t.From)
 	if err != nil {
@@ -62,20 +62,14 @@ func (l *look) open(ctx context.Context, t statemachine.Task) (*ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	arrived, ok, err := l.list(ctx, to)
-	if err != nil {
-		return nil, err
+	d := &ledger{from: from, to: to, attempt: l.before.Attempt}
+	if made, err := l.s.Zones.Open(ctx, to); err != nil || made {
+		return d, err
 	}
-	if !ok {
-		if err := l.s.Zones.Open(ctx, to); err != nil {
-			return nil, err
-		}
-		arrived = map[string]Blob{}
-	}
-	return &ledger{from: from, to: to, arrived: arrived, attempt: l.before.Attempt}, nil
+	return d, l.relist(ctx, d)
 }
 
-// relist reads the target again after copies were started: most small ones are complete at once.
+// relist reads the target, also if it was read before.
 func (l *look) relist(ctx context.Context, d *ledger) error {
 	delete(l.seen, d.to)
 	arrived, ok, err := l.list(ctx, d.to)

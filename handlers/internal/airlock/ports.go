@@ -149,8 +149,9 @@ type Owed struct {
 // asks for (a name that cannot be, a copy without an ETag, a link without rights) is refused with an error that is none
 // of the coded ones. No error holds a file's name or a link. Only Read reads a file's content, and nothing keeps it.
 type Zones interface {
-	// Open makes the container if it is absent. A container of that name which is still being deleted is ErrTransient.
-	Open(ctx context.Context, p Place) error
+	// Open makes the container if it is absent: made is true when this very call did, and so nothing is in it yet. A container
+	// of that name which is still being deleted is ErrTransient.
+	Open(ctx context.Context, p Place) (made bool, err error)
 
 	// List yields every blob of the container with its copy state, metadata and tags, in the order of the names as
 	// storage sees it (upper case before lower case; beyond U+FFFF it may differ from Go's). Blocks that were never

@@ -173,7 +173,7 @@ func (l *look) task(ctx context.Context, t statemachine.Task) (outcome, error) {
 	defer cancel()
 	switch t.Kind {
 	case statemachine.KindOpen:
-		return l.container(ctx, t.To, l.s.Zones.Open)
+		return l.container(ctx, t.To, func(ctx context.Context, p Place) error { _, err := l.s.Zones.Open(ctx, p); return err })
 	case statemachine.KindErase:
 		out, err := l.container(ctx, t.From, l.s.Zones.Erase)
 		if err == nil {

@@ -84,7 +84,7 @@ func (s *Service) StartScannerTest(ctx context.Context, who Identity) (ScannerTe
 
 // putScannerTest takes away what is left of the last test and puts a new file there.
 func (s *Service) putScannerTest(ctx context.Context, p Place, left []Blob) error {
-	if err := s.Zones.Open(ctx, p); err != nil {
+	if _, err := s.Zones.Open(ctx, p); err != nil {
 		return fmt.Errorf("self-test of the scanner: %w", err)
 	}
 	for _, b := range left {

@@ -17,7 +17,7 @@ func TestArchive(t *testing.T) {
 	z := connect(t, nil)
 	zonetest.RunArchive(t, func(t *testing.T) airlock.Archive {
 		p := airlock.Place{Account: accounts[0], Container: uuid.NewString()}
-		if err := z.Open(t.Context(), p); err != nil {
+		if _, err := z.Open(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 		return z.Archive(p)

@@ -136,15 +136,15 @@ func checkLinkBase(base string) error {
 }
 
 // Open implements airlock.Zones.
-func (z *Zones) Open(ctx context.Context, p airlock.Place) error {
+func (z *Zones) Open(ctx context.Context, p airlock.Place) (made bool, err error) {
 	c, err := z.container(p)
 	if err == nil {
 		_, err = c.Create(ctx, nil)
 	}
 	if bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
-		return nil
+		return false, nil
 	}
-	return explain(ctx, "open", p, err, meaning{
+	return err == nil, explain(ctx, "open", p, err, meaning{
 		bloberror.ContainerBeingDeleted: airlock.ErrTransient,
 	})
 }

@@ -126,7 +126,7 @@ func TestContainersInPages(t *testing.T) {
 	made := map[string]int{}
 	for i := range many {
 		p := airlock.Place{Account: accounts[1], Container: fmt.Sprintf("paged-%d", i)}
-		if err := z.Open(t.Context(), p); err != nil {
+		if _, err := z.Open(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {

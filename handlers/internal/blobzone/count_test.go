@@ -50,9 +50,9 @@ func TestRequests(t *testing.T) {
 		do   func() error
 		want []string
 	}{
-		{"open", func() error { return z.Open(t.Context(), from) }, []string{"PUT container "}},
-		{"open again", func() error { return z.Open(t.Context(), from) }, []string{"PUT container "}},
-		{"open the target", func() error { return z.Open(t.Context(), to) }, []string{"PUT container "}},
+		{"open", func() error { _, err := z.Open(t.Context(), from); return err }, []string{"PUT container "}},
+		{"open again", func() error { _, err := z.Open(t.Context(), from); return err }, []string{"PUT container "}},
+		{"open the target", func() error { _, err := z.Open(t.Context(), to); return err }, []string{"PUT container "}},
 		{"link", aLink, []string{key}},
 		{"link again", aLink, nil},
 		{"upload", func() error { return upload(http.DefaultClient, link, names) }, nil},
@@ -142,7 +142,7 @@ func TestLink(t *testing.T) {
 func TestLinkOnTheAccountsOwnHost(t *testing.T) {
 	z := connect(t, func(o *blobzone.Options) { o.LinkBase = "" })
 	p := airlock.Place{Account: accounts[0], Container: uuid.NewString()}
-	if err := z.Open(t.Context(), p); err != nil {
+	if _, err := z.Open(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()

@@ -98,7 +98,7 @@ var (
 
 // operations are all that send anything.
 var operations = map[string]func(context.Context, *blobzone.Zones) error{
-	"Open":   func(ctx context.Context, z *blobzone.Zones) error { return z.Open(ctx, from) },
+	"Open":   func(ctx context.Context, z *blobzone.Zones) error { _, err := z.Open(ctx, from); return err },
 	"Remove": func(ctx context.Context, z *blobzone.Zones) error { return z.Remove(ctx, from, secret) },
 	"Erase":  func(ctx context.Context, z *blobzone.Zones) error { return z.Erase(ctx, from) },
 	"Ping":   func(ctx context.Context, z *blobzone.Zones) error { return z.Ping(ctx) },
@@ -326,7 +326,7 @@ func TestNoToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = z.Open(t.Context(), from)
+	_, err = z.Open(t.Context(), from)
 	wantError(t, err, airlock.ErrTransient)
 	noSecret(t, err)
 }

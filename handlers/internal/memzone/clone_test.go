@@ -14,7 +14,7 @@ func TestCloneIsASecondStorage(t *testing.T) {
 	first := memzone.New(memzone.Options{Now: c.Now, CopyTime: time.Minute})
 	from, to := airlock.Place{Account: "stalimextre", Container: "from"}, airlock.Place{Account: "stalimiptre", Container: "target"}
 	for _, p := range []airlock.Place{from, to} {
-		if err := first.Open(t.Context(), p); err != nil {
+		if _, err := first.Open(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -27,7 +27,7 @@ func house(t *testing.T, o memzone.Options) (z *memzone.Zones, c *clock, etag st
 	o.Now = c.Now
 	z = memzone.New(o)
 	for _, p := range []airlock.Place{here, there} {
-		if err := z.Open(t.Context(), p); err != nil {
+		if _, err := z.Open(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -142,7 +142,8 @@ func TestFaults(t *testing.T) {
 	broken := fmt.Errorf("cut off: %w", airlock.ErrTransient)
 	calls := map[memzone.Op]func(*memzone.Zones, string) error{
 		memzone.OpOpen: func(z *memzone.Zones, _ string) error {
-			return z.Open(t.Context(), airlock.Place{Account: "stalimextre", Container: "new"})
+			_, err := z.Open(t.Context(), airlock.Place{Account: "stalimextre", Container: "new"})
+			return err
 		},
 		memzone.OpCopy: func(z *memzone.Zones, etag string) error {
 			return z.Copy(t.Context(), airlock.Copy{From: here, To: there, Name: "a.txt", IfMatch: etag, Metadata: note})

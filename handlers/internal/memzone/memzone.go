@@ -106,16 +106,18 @@ func New(o Options) *Zones {
 }
 
 // Open implements airlock.Zones.
-func (z *Zones) Open(ctx context.Context, p airlock.Place) error {
-	return z.do(ctx, Call{Op: OpOpen, Place: p}, func() error {
+func (z *Zones) Open(ctx context.Context, p airlock.Place) (made bool, err error) {
+	err = z.do(ctx, Call{Op: OpOpen, Place: p}, func() error {
 		if z.options.Now().Before(z.busy[p]) {
 			return fmt.Errorf("the container is being deleted: %w", airlock.ErrTransient)
 		}
 		if z.containers[p] == nil {
 			z.containers[p] = map[string]*blob{}
+			made = true
 		}
 		return nil
 	})
+	return made && err == nil, err
 }
 
 // List implements airlock.Zones. What it yields is the state at the moment of the call.

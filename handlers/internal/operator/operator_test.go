@@ -239,7 +239,7 @@ func TestFsck(t *testing.T) {
 
 func (w *world) open(p airlock.Place) {
 	w.t.Helper()
-	if err := w.zones.Open(w.t.Context(), p); err != nil {
+	if _, err := w.zones.Open(w.t.Context(), p); err != nil {
 		w.t.Fatal(err)
 	}
 }

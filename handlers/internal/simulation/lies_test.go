@@ -103,9 +103,9 @@ func (p pretender) List(ctx context.Context, at airlock.Place) iter.Seq2[airlock
 	}
 }
 
-func (p pretender) Open(ctx context.Context, at airlock.Place) error {
+func (p pretender) Open(ctx context.Context, at airlock.Place) (bool, error) {
 	if p.unmade {
-		return nil
+		return true, nil
 	}
 	return p.Zones.Open(ctx, at)
 }

@@ -72,9 +72,9 @@ type slowZones struct {
 }
 
 // Open implements airlock.Zones.
-func (s slowZones) Open(ctx context.Context, p airlock.Place) error {
+func (s slowZones) Open(ctx context.Context, p airlock.Place) (bool, error) {
 	if s.w.givesUp() {
-		return s.w.later(func() { _ = s.Zones.Open(context.Background(), p) })
+		return false, s.w.later(func() { _, _ = s.Zones.Open(context.Background(), p) })
 	}
 	return s.Zones.Open(ctx, p)
 }

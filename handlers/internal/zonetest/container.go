@@ -13,8 +13,8 @@ import (
 func openIsIdempotent(s *stage) {
 	p := s.opened(0)
 	etag := s.put(p, "kept.txt", upload{content: "kept"})
-	if err := s.Zones.Open(s.ctx, p); err != nil {
-		s.Fatalf("second Open: %v", err)
+	if made, err := s.Zones.Open(s.ctx, p); err != nil || made {
+		s.Fatalf("second Open: made it %v, %v", made, err)
 	}
 	if b := s.blob(p, "kept.txt"); b.ETag != etag {
 		s.Errorf("after a second Open the ETag is %s, want %s", b.ETag, etag)
@@ -27,7 +27,7 @@ func openAfterErase(s *stage) {
 	if err := s.Zones.Erase(s.ctx, p); err != nil {
 		s.Fatalf("Erase: %v", err)
 	}
-	err := s.Zones.Open(s.ctx, p)
+	made, err := s.Zones.Open(s.ctx, p)
 	if s.Busy {
 		s.wantError("Open of a name that is still being deleted", err, airlock.ErrTransient)
 	}
@@ -37,9 +37,12 @@ func openAfterErase(s *stage) {
 		}
 		s.wantError("Open after Erase", err, airlock.ErrTransient)
 		s.Pass()
-		err = s.Zones.Open(s.ctx, p)
+		made, err = s.Zones.Open(s.ctx, p)
 		return err == nil
 	})
+	if !made {
+		s.Error("the container was erased, and is not said to be made")
+	}
 	if blobs := s.list(p); len(blobs) != 0 {
 		s.Errorf("the new container has %d blobs of the old one", len(blobs))
 	}
@@ -95,7 +98,7 @@ func contextCancelled(s *stage) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	cancel()
 	for what, call := range map[string]func() error{
-		"Open": func() error { return s.Zones.Open(ctx, from) },
+		"Open": func() error { _, err := s.Zones.Open(ctx, from); return err },
 		"Copy": func() error {
 			return s.Zones.Copy(ctx, airlock.Copy{From: from, To: to, Name: "a.txt", IfMatch: etag, Metadata: note})
 		},
@@ -157,13 +160,14 @@ func mistakesAreRefused(s *stage) {
 		{Account: strings.Repeat("a", 25), Container: from.Container},
 		{Account: from.Account, Container: "$web"},
 	} {
-		refused("Open of "+p.Account+"/"+p.Container, s.Zones.Open(s.ctx, p))
+		_, err := s.Zones.Open(s.ctx, p)
+		refused("Open of "+p.Account+"/"+p.Container, err)
 		refused("Erase of "+p.Account+"/"+p.Container, s.Zones.Erase(s.ctx, p))
 		refused("Remove from "+p.Account+"/"+p.Container, s.Zones.Remove(s.ctx, p, "a.txt"))
 		for _, err := range s.Zones.List(s.ctx, p) {
 			refused("List of "+p.Account+"/"+p.Container, err)
 		}
-		_, err := s.Zones.Link(s.ctx, p, s.terms(statemachine.Read))
+		_, err = s.Zones.Link(s.ctx, p, s.terms(statemachine.Read))
 		refused("Link to "+p.Account+"/"+p.Container, err)
 	}
 	refused("Remove without a name", s.Zones.Remove(s.ctx, from, ""))

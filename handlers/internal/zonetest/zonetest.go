@@ -129,8 +129,8 @@ func (s *stage) place(account int) airlock.Place {
 func (s *stage) opened(account int) airlock.Place {
 	s.Helper()
 	p := s.place(account)
-	if err := s.Zones.Open(s.ctx, p); err != nil {
-		s.Fatalf("Open: %v", err)
+	if made, err := s.Zones.Open(s.ctx, p); err != nil || !made {
+		s.Fatalf("Open: made it %v, %v", made, err)
 	}
 	return p
 }
