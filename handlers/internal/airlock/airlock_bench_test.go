@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -65,69 +63,84 @@ func stored(b *testing.B, store *memstore.Store, workspace string, n int, due ti
 	}
 }
 
-// BenchmarkScale does in a workspace with many requests what people do most. The times must not grow with the requests.
+// BenchmarkScale does in a workspace with many requests what people do most. The times must not grow with the requests. All
+// workspaces are there before the first is measured, and each call is measured in one after the other: what the machine and the
+// collector do meanwhile meets all of them alike.
 func BenchmarkScale(b *testing.B) {
 	sizes := []int{10, 1_000, 100_000, 1_000_000}
 	if testing.Short() {
 		sizes = sizes[:3]
 	}
+	var all []*full
 	for _, n := range sizes {
-		s, store := benchService()
-		benchSettings(b, s, ws)
-		for i := range n {
-			stored(b, store, ws, i, time.Time{})
+		all = append(all, fill(b, n))
+	}
+	for _, call := range []struct {
+		name string
+		do   func(*testing.B, *full)
+	}{
+		{"list", often(func(b *testing.B, f *full) error {
+			return second2(f.s.Requests(b.Context(), owner, ws, airlock.Listing{Limit: 10}))
+		})},
+		{"get", often(func(b *testing.B, f *full) error { return second2(f.s.Request(b.Context(), owner, ws, f.id)) })},
+		{"link", often(func(b *testing.B, f *full) error { return second2(f.s.Link(b.Context(), researcher, ws, f.id)) })},
+		{"submit", submitAll},
+	} {
+		for _, f := range all {
+			b.Run(fmt.Sprintf("%s/requests=%d", call.name, f.n), func(b *testing.B) { call.do(b, f) })
 		}
-		made, err := s.Create(b.Context(), researcher, ws, airlock.NewRequest{Type: airlock.Import})
-		if err != nil {
-			b.Fatal(err)
-		}
-		for _, call := range []struct {
-			name string
-			do   func() error
-		}{
-			{"list", func() error { return second2(s.Requests(b.Context(), owner, ws, airlock.Listing{Limit: 10})) }},
-			{"get", func() error { return second2(s.Request(b.Context(), owner, ws, made.Request.ID)) }},
-			{"link", func() error { return second2(s.Link(b.Context(), researcher, ws, made.Request.ID)) }},
-		} {
-			b.Run(fmt.Sprintf("%s/requests=%d", call.name, n), func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					if err := call.do(); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		}
-		b.Run(fmt.Sprintf("submit/requests=%d", n), func(b *testing.B) {
-			room(n)
-			b.ReportAllocs()
-			var drafts []draft
-			for i := 0; b.Loop(); i++ {
-				if i%batch == 0 { // stopping the clock empties the caches of the allocator, so it is done seldom
-					b.StopTimer()
-					drafts = renew(b, s, drafts)
-					b.StartTimer()
-				}
-				if _, err := s.Submit(b.Context(), researcher, ws, drafts[i%batch].request.ID); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.StopTimer()
-			gone(b, s, drafts)
-		})
 	}
 }
 
-// room lets the heap have had, and given back, as much as n requests take. A collector that has much to look at comes so
-// rarely that otherwise all memory would be fresh from the system, whose first touch costs more than the call.
-func room(n int) {
-	spare := make([]byte, n<<11)
-	for i := 0; i < len(spare); i += os.Getpagesize() {
-		spare[i] = 1
+// full is a workspace with n requests and one more.
+type full struct {
+	n  int
+	s  *airlock.Service
+	id string // of the one more
+}
+
+func fill(b *testing.B, n int) *full {
+	b.Helper()
+	s, store := benchService()
+	benchSettings(b, s, ws)
+	for i := range n {
+		stored(b, store, ws, i, time.Time{})
 	}
-	runtime.KeepAlive(spare)
-	spare = nil
-	runtime.GC()
+	made, err := s.Create(b.Context(), researcher, ws, airlock.NewRequest{Type: airlock.Import})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &full{n, s, made.Request.ID}
+}
+
+// often makes the same call again and again.
+func often(call func(*testing.B, *full) error) func(*testing.B, *full) {
+	return func(b *testing.B, f *full) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := call(b, f); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+// submitAll submits one new request after the other.
+func submitAll(b *testing.B, f *full) {
+	b.ReportAllocs()
+	var drafts []draft
+	for i := 0; b.Loop(); i++ {
+		if i%batch == 0 { // stopping the clock empties the caches of the allocator, so it is done seldom
+			b.StopTimer()
+			drafts = renew(b, f.s, drafts)
+			b.StartTimer()
+		}
+		if _, err := f.s.Submit(b.Context(), researcher, ws, drafts[i%batch].request.ID); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	gone(b, f.s, drafts)
 }
 
 // batch is how many drafts are made at once.
