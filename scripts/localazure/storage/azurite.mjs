@@ -1,4 +1,4 @@
-// Starts Azurite in this process, with eight things that it lacks.
+// Starts Azurite in this process, with nine things that it lacks.
 //
 // Accounts can be added while it runs. Azurite itself looks at AZURITE_ACCOUNTS only once a minute; here a line on standard input,
 // "accounts <value>", sets that variable and makes every account store read it at once, and the answer "accounts read" says so.
@@ -19,6 +19,9 @@
 //
 // A container or a blob is looked up by whatever leads to the fewest. Azurite takes the account, or the name of the blob, and asks every one
 // that it finds, so that everything takes longer the more is stored.
+//
+// What is deleted is taken out of the indices. Azurite has all of them sorted anew after each container that goes, also when it held
+// nothing.
 //
 // Told to stop, it answers what it has begun, saves its data, and ends. Azurite cuts every connection, saves at once, and then waits
 // for connections that were just being opened, on which it answers nothing any more: until somebody kills it.
@@ -159,6 +162,16 @@ Resultset.prototype.find = function (wanted, ...rest) {
     .filter((name) => typeof wanted[name] === "string" && rows.binaryIndices[name] !== undefined)
     .sort((a, b) => found(a) - found(b));
   return find.call(this, best === undefined ? wanted : { [best]: wanted[best], ...wanted }, ...rest);
+};
+
+// Loki sorts every index anew after a removal of many, or of none; of one document it takes just the place out.
+const FEW = 100;
+const remove = Resultset.prototype.remove;
+Resultset.prototype.remove = function () {
+  if (!this.filterInitialized || this.filteredrows.length > FEW) return remove.call(this);
+  for (const document of this.filteredrows.map((position) => this.collection.data[position])) this.collection.remove(document);
+  this.filteredrows = [];
+  return this;
 };
 
 const IDLE_MS = 20;
