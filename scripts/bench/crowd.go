@@ -12,7 +12,7 @@ import (
 )
 
 // crowdTime is when no further request is begun: a slow machine has shown by then what it can do.
-const crowdTime = 12 * time.Minute
+const crowdTime = 20 * time.Minute
 
 // look is how long a reviewer takes. Whoever decides in the very moment in which they are told meets the airlock at its last
 // writes, and makes it do them twice.
