@@ -1,7 +1,7 @@
 // Command bench measures the airlock on a local Azure and prints one table: how long people wait, what a request costs, how
 // much memory it takes, and how that grows.
 //
-//	go run ./scripts/bench              everything; about half an hour
+//	go run ./scripts/bench              everything; about 40 minutes
 //	go run ./scripts/bench -quick       fewer runs and smaller sizes, in a few minutes; to see that it works
 //	go run ./scripts/bench -json FILE   the table for programs too
 //	go run ./scripts/bench -readme      writes the table into README.md
