@@ -346,8 +346,8 @@ func (h *Host) Kill() { h.worker.kill() }
 // PID is the handler's process id, or 0 while there is none that is ready.
 func (h *Host) PID() int { return h.worker.pid() }
 
-// PeakMemory is the largest resident set, in bytes, of any handler process so far: Linux's VmHWM. Of a process that ended by
-// itself it is what it had taken a tenth of a second before. It is 0 on other systems.
+// PeakMemory is the largest resident set, in bytes, of any handler process so far: Linux's VmHWM, read at this call and
+// before the host ends a process. One that ended by itself counts as far as it was seen. It is 0 on other systems.
 func (h *Host) PeakMemory() int64 { return h.worker.sample() }
 
 // find returns the function of a name and a trigger type, or nil.

@@ -20,7 +20,6 @@ const (
 	exitRestart         = 200 // a handler that ends with this code wants to be started again
 	defaultRestartLimit = 3
 	errorWindow         = 30 * time.Minute
-	peakEvery           = 100 * time.Millisecond // between two looks at the handler's memory
 )
 
 // Errors of a handler that is not there. ErrHandlerExited and ErrTooManyCrashes are also what Host.Err wraps.
@@ -147,12 +146,8 @@ func (w *worker) once(ctx context.Context) (counted bool, err error) {
 	}
 	w.update(func() { w.running, w.base = true, base })
 	w.log.Info().Int("pid", proc.pid()).Int("port", port).Msg("handler is ready")
-	look := time.NewTicker(peakEvery)
-	defer look.Stop()
 	for {
 		select {
-		case <-look.C:
-			w.sample()
 		case <-ctx.Done():
 			return false, ctx.Err()
 		case <-proc.exited:
