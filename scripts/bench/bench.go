@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -17,13 +16,6 @@ type bench struct {
 	quick bool
 	out   io.Writer // progress, for people who wait
 	table table
-	warm  warmth
-}
-
-// warmth makes calls before something is measured, each side its own: as in a loop, one after the other. Who comes after a rest pays
-// for it, with a process that slept and caches that others filled. Both are nil where both sides rest alike.
-type warmth struct {
-	mine, floor func(context.Context) error
 }
 
 // runs is how often something is measured: n times, or a few times where that has to do.
