@@ -52,7 +52,7 @@ func (s *Store) Requests(ctx context.Context, q airlock.Query) (airlock.Page, er
 		if err := e.document(&stored); err != nil {
 			return err
 		}
-		r := airlock.Request(stored)
+		r := stored.request()
 		if r.WorkspaceID != q.Workspace {
 			return fmt.Errorf("row %s holds a request of %q", e.key(), r.WorkspaceID)
 		}

@@ -22,7 +22,7 @@ func (s *Store) Request(ctx context.Context, workspace, id string) (airlock.Requ
 	if err != nil {
 		return airlock.Request{}, err
 	}
-	r := airlock.Request(stored)
+	r := stored.request()
 	if r.ID != id || r.WorkspaceID != workspace {
 		return airlock.Request{}, fmt.Errorf("tablestore: read %s: its row holds %q of %q", id, r.ID, r.WorkspaceID)
 	}

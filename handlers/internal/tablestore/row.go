@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	jsonv2 "github.com/go-json-experiment/json" // that of Go 1.27, which reads in a third of the time
+	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
 // Columns beside the document.
@@ -137,7 +140,7 @@ func (e entity) text(name string) string {
 
 func (e entity) key() string { return e.text("RowKey") }
 
-// document decodes the row's document.
+// document decodes the row's document. The package that writes it, encoding/json, writes a time.Duration as nanoseconds.
 func (e entity) document(into any) error {
 	var document []byte
 	for i := 0; ; i++ {
@@ -147,11 +150,7 @@ func (e entity) document(into any) error {
 		}
 		document = append(document, chunk...)
 	}
-	decode := func() error { return json.Unmarshal(document, into) }
-	if own, ok := into.(json.Unmarshaler); ok { // whom json.Unmarshal would ask too, after it has read all of it itself
-		decode = func() error { return own.UnmarshalJSON(document) }
-	}
-	if err := decode(); err != nil {
+	if err := jsonv2.Unmarshal(document, into, jsonv1.FormatDurationAsNano(true)); err != nil {
 		return fmt.Errorf("row %s: %w", e.key(), err)
 	}
 	return nil

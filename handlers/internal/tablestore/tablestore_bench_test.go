@@ -1,8 +1,9 @@
 package tablestore
 
 import (
-	"encoding/json"
 	"testing"
+
+	jsonv2 "github.com/go-json-experiment/json"
 
 	"airlock/handlers/internal/airlock"
 	"airlock/statemachine"
@@ -38,7 +39,7 @@ func BenchmarkReadRow(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var e entity
-		if err := json.Unmarshal(encoded, &e); err != nil {
+		if err := jsonv2.Unmarshal(encoded, &e); err != nil {
 			b.Fatal(err)
 		}
 		var stored storedRequest

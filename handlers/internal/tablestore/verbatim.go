@@ -2,7 +2,6 @@ package tablestore
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
+	jsonv2 "github.com/go-json-experiment/json"
 )
 
 // rowsAlone leaves out what the service says of a row beside its columns: nobody reads the types, an ETag comes in a header,
@@ -24,7 +24,7 @@ func (s *Store) row(ctx context.Context, partition, key string) (e entity, etag 
 	if err != nil {
 		return nil, "", err
 	}
-	err = json.Unmarshal(body, &e)
+	err = jsonv2.Unmarshal(body, &e)
 	return e, string(answer.ETag), err
 }
 
@@ -44,7 +44,7 @@ func rows(ctx context.Context, pager *runtime.Pager[aztables.ListEntitiesRespons
 	var page struct {
 		Value []entity `json:"value"`
 	}
-	err = json.Unmarshal(body, &page)
+	err = jsonv2.Unmarshal(body, &page)
 	return page.Value, answer, err
 }
 
