@@ -142,7 +142,8 @@ func newServer(o Options) *server {
 	if o.Limits == (Limits{}) {
 		o.Limits = DefaultLimits()
 	}
-	s := &server{Options: o, routes: newRoutes()}
+	s := &server{Options: o}
+	s.routes = newRoutes(s.nowhere)
 	s.api = humago.New(s.routes, huma.Config{
 		OpenAPI:       newDocument(),
 		Formats:       map[string]huma.Format{"application/json": s.format(), "json": s.format()},

@@ -112,19 +112,25 @@ func (s *server) guard(w http.ResponseWriter, r *http.Request) *problem {
 	if size > s.Limits.MaxHeader {
 		return newProblem(http.StatusRequestHeaderFieldsTooLarge, "header_too_large", "The address and the headers are too large.")
 	}
-	if !s.routes.has(r) {
-		allowed := s.routes.methods(r)
-		if len(allowed) == 0 {
-			return newProblem(http.StatusNotFound, "no_such_path", "Not Found")
-		}
-		p := newProblem(http.StatusMethodNotAllowed, "no_such_method", "Method Not Allowed")
-		p.headers.Set("Allow", strings.Join(allowed, ", "))
-		return p
+	if !plain(r.URL.EscapedPath()) {
+		return noSuchPath()
 	}
 	// Clients send bodies with any content type, or none; they are JSON or they are refused.
 	r.Header.Set("Content-Type", "application/json")
 	r.Body = &wholeBody{r.Body, http.NewResponseController(w)}
 	return nil
+}
+
+func noSuchPath() *problem { return newProblem(http.StatusNotFound, "no_such_path", "Not Found") }
+
+// nowhere answers what no operation takes.
+func (s *server) nowhere(w http.ResponseWriter, r *http.Request) {
+	p := noSuchPath()
+	if allowed := s.routes.methods(r); len(allowed) > 0 {
+		p = newProblem(http.StatusMethodNotAllowed, "no_such_method", "Method Not Allowed")
+		p.headers.Set("Allow", strings.Join(allowed, ", "))
+	}
+	writeProblem(w, exchangeOf(r.Context()), p)
 }
 
 // wholeBody takes back the deadline for a body once all of it is there. Without that the deadline would pass while the
@@ -151,10 +157,10 @@ func (b *wholeBody) Close() error { return nil }
 
 // idOrNone keeps what is no id out of the log.
 func idOrNone(id string) string {
-	if !uuidForm.MatchString(id) {
+	if id = strings.ToLower(id); !airlock.IsRequestID(id) {
 		return ""
 	}
-	return strings.ToLower(id)
+	return id
 }
 
 // authenticate identifies who asks before anything else of the request is looked at.

@@ -265,7 +265,7 @@ func (e *edge) asDocumented(r *http.Request, w *httptest.ResponseRecorder) {
 	registry := document.Components.Schemas
 	content, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
 	schema := registry.Map()["Problem"]
-	if _, pattern := e.server.routes.mux.Handler(r); pattern != "" && w.Code != http.StatusMethodNotAllowed && w.Code != http.StatusNotFound && r.Method != http.MethodOptions {
+	if _, pattern := e.server.routes.mux.Handler(r); pattern != anything && w.Code != http.StatusMethodNotAllowed && w.Code != http.StatusNotFound && r.Method != http.MethodOptions {
 		_, path, _ := strings.Cut(pattern, " ")
 		item, ok := document.Paths[path]
 		if !ok {

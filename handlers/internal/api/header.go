@@ -19,8 +19,8 @@ var (
 // the client's own (x-ms-client-request-id), else the trace id of a W3C traceparent, else a new one. The client's
 // comes first because the platform may add a traceparent of its own.
 func correlation(h http.Header, create func() string) string {
-	if id := h.Get("x-ms-client-request-id"); uuidForm.MatchString(id) {
-		return strings.ToLower(id)
+	if id := idOrNone(h.Get("x-ms-client-request-id")); id != "" {
+		return id
 	}
 	parts := traceparentForm.FindStringSubmatch(h.Get("traceparent"))
 	if parts == nil || parts[1] == "ff" || parts[1] == "00" && parts[3] != "" || strings.Trim(parts[2], "0") == "" {

@@ -7,8 +7,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // TestNoOtherPaths sends paths that are none over a real connection, byte for byte: the answer is always 404, and never
@@ -77,4 +80,15 @@ func TestMethods(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestPlainPaths compares with the expression that says which paths are plain.
+func TestPlainPaths(t *testing.T) {
+	form := regexp.MustCompile(`^(/[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)+$`)
+	text := rapid.StringMatching(`[a/.%Z0_é-]{0,12}`)
+	rapid.Check(t, func(t *rapid.T) {
+		if path := text.Draw(t, "path"); plain(path) != form.MatchString(path) {
+			t.Errorf("%q is plain: %t", path, plain(path))
+		}
+	})
 }
