@@ -40,7 +40,6 @@ func storageClient(cfg config.Config) (*http.Client, error) {
 			return dialer.DialContext(ctx, network, address)
 		},
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:   true,
 		MaxIdleConns:        100,
 		MaxIdleConnsPerHost: 20,
 		IdleConnTimeout:     90 * time.Second,
