@@ -1,4 +1,4 @@
-// Starts Azurite in this process, with nine things that it lacks.
+// Starts Azurite in this process, with ten things that it lacks.
 //
 // Accounts can be added while it runs. Azurite itself looks at AZURITE_ACCOUNTS only once a minute; here a line on standard input,
 // "accounts <value>", sets that variable and makes every account store read it at once, and the answer "accounts read" says so.
@@ -17,11 +17,13 @@
 // A query of a range of one partition reads that range in the order of its keys, and stops where the page ends; one of a partition looks
 // at the rows of that partition. Azurite asks every row of the table, so that a query takes longer the more is stored.
 //
-// A container or a blob is looked up by whatever leads to the fewest. Azurite takes the account, or the name of the blob, and asks every one
-// that it finds, so that everything takes longer the more is stored.
+// A container, a blob or a row is looked up by whatever leads to the fewest. Azurite takes the account, the name of the blob or the key of
+// the row, and asks every one that it finds, so that everything takes longer the more is stored.
 //
 // What is deleted is taken out of the indices. Azurite has all of them sorted anew after each container that goes, also when it held
 // nothing.
+//
+// Data is saved once a minute. Azurite saves all that it has every five seconds, and answers nobody meanwhile.
 //
 // Told to stop, it answers what it has begun, saves its data, and ends. Azurite cuts every connection, saves at once, and then waits
 // for connections that were just being opened, on which it answers nothing any more: until somebody kills it.
@@ -149,16 +151,19 @@ TableStore.prototype.queryTableEntities = function (context, account, table, opt
 };
 
 // Loki uses the index of the first property that a query names, and asks every document that it leads to for the others.
-const { Resultset } = createRequire(require.resolve("azurite/package.json"))("lokijs");
+const Loki = createRequire(require.resolve("azurite/package.json"))("lokijs");
+const { Resultset } = Loki;
+const LEADING = { accountName: ["containerName", "name"], RowKey: ["RowKey", "PartitionKey"] };
 const find = Resultset.prototype.find;
 Resultset.prototype.find = function (wanted, ...rest) {
-  if (typeof wanted !== "object" || !("accountName" in wanted)) return find.call(this, wanted, ...rest);
+  const names = Object.entries(LEADING).find(([name]) => typeof wanted === "object" && name in wanted)?.[1];
+  if (names === undefined) return find.call(this, wanted, ...rest);
   const rows = this.collection;
   const found = (name) => {
     const [first, last] = rows.calculateRange("$eq", name, wanted[name]);
     return last - first;
   };
-  const [best] = ["containerName", "name"]
+  const [best] = names
     .filter((name) => typeof wanted[name] === "string" && rows.binaryIndices[name] !== undefined)
     .sort((a, b) => found(a) - found(b));
   return find.call(this, best === undefined ? wanted : { [best]: wanted[best], ...wanted }, ...rest);
@@ -172,6 +177,13 @@ Resultset.prototype.remove = function () {
   for (const document of this.filteredrows.map((position) => this.collection.data[position])) this.collection.remove(document);
   this.filteredrows = [];
   return this;
+};
+
+const SAVE_MS = 60000;
+const autosave = Loki.prototype.autosaveEnable;
+Loki.prototype.autosaveEnable = function (...args) {
+  this.autosaveInterval = SAVE_MS;
+  return autosave.apply(this, args);
 };
 
 const IDLE_MS = 20;
