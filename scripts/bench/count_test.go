@@ -17,7 +17,7 @@ import (
 func TestAnApprovedRequestCostsWhatItMust(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	azure, err := localazure.Start(ctx, options(""))
+	azure, err := localazure.Start(ctx, options("", nil))
 	if err != nil {
 		t.Fatal(err)
 	}

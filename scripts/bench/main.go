@@ -40,20 +40,21 @@ func main() {
 type part struct {
 	name string
 	do   func(*bench, context.Context) error
+	set  map[string]string // settings of the handler, and of what it is compared with
 }
 
 // parts are in the order of the table.
 func parts() []part {
 	return []part{
-		{"latency", (*bench).latency},
-		{"files", (*bench).files},
-		{"process", (*bench).process},
-		{"memory", (*bench).memory},
-		{"counts", (*bench).counts},
-		{"scale", (*bench).scale},
-		{"crowd", (*bench).crowd},
-		{"sweep", (*bench).sweep},
-		{"code", (*bench).code},
+		{name: "latency", do: (*bench).latency, set: oneCore()},
+		{name: "files", do: (*bench).files},
+		{name: "process", do: (*bench).process},
+		{name: "memory", do: (*bench).memory},
+		{name: "counts", do: (*bench).counts},
+		{name: "scale", do: (*bench).scale},
+		{name: "crowd", do: (*bench).crowd},
+		{name: "sweep", do: (*bench).sweep},
+		{name: "code", do: (*bench).code},
 	}
 }
 
@@ -127,7 +128,7 @@ func (b *bench) measure(ctx context.Context, only string) (err error) {
 
 // alone measures one part.
 func (b *bench) alone(ctx context.Context, p part) (err error) {
-	if b.azure, err = localazure.Start(ctx, options(b.dist)); err != nil {
+	if b.azure, err = localazure.Start(ctx, options(b.dist, p.set)); err != nil {
 		return err
 	}
 	defer b.azure.Stop()

@@ -64,7 +64,7 @@ func (b *bench) memory(ctx context.Context) error {
 	if err := apiclient.Eventually(ctx, 50*time.Millisecond, patience, draft); err != nil {
 		return err
 	}
-	if err := b.settle(ctx); err != nil {
+	if _, err := atRest(ctx, b.azure); err != nil {
 		return err
 	}
 	idle, err := resident(b.azure.Host.PID(), "VmRSS")

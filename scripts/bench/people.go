@@ -26,6 +26,7 @@ type people struct {
 	azure     *localazure.Azure
 	workspace localazure.Workspace
 	api       *apiclient.Client
+	files     *http.Client // for what links lead to
 }
 
 // newPeople gets everybody a token.
@@ -41,14 +42,21 @@ func newPeople(azure *localazure.Azure, w localazure.Workspace) (*people, error)
 	api := azure.Client(w)
 	api.HTTP.Transport = &http.Transport{MaxIdleConnsPerHost: 256}
 	api.Token = func(who string) (string, error) { return tokens[who], nil }
-	return &people{azure: azure, workspace: w, api: api}, nil
+	return &people{azure: azure, workspace: w, api: api, files: api.HTTP}, nil
+}
+
+// alone is the same people when they do one thing at a time.
+func (p *people) alone() *people {
+	q := p.in(p.workspace)
+	q.api.HTTP = &http.Client{Transport: &wire{}}
+	return q
 }
 
 // in is the same people in another workspace that takes tokens of the same audience.
 func (p *people) in(w localazure.Workspace) *people {
 	api := *p.api
 	api.Workspace = w.ID
-	return &people{azure: p.azure, workspace: w, api: &api}
+	return &people{azure: p.azure, workspace: w, api: &api, files: p.files}
 }
 
 // well asks whether the airlock works. Most of the time it answers from memory.
@@ -98,7 +106,7 @@ func (p *people) open(ctx context.Context, id string, options azcore.ClientOptio
 
 // upload puts files of one small content into the request's container.
 func (p *people) upload(ctx context.Context, id string, files int) error {
-	folder, err := p.open(ctx, id, azcore.ClientOptions{Transport: p.api.HTTP})
+	folder, err := p.open(ctx, id, azcore.ClientOptions{Transport: p.files})
 	if err != nil {
 		return err
 	}
