@@ -104,12 +104,6 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isProbe(r) {
 		return
 	}
-	select {
-	case <-g.signal():
-		g.handler.ServeHTTP(w, r)
-		return
-	default:
-	}
 	hold := time.NewTimer(cmp.Or(g.Hold, defaultHold))
 	defer hold.Stop()
 	select {
