@@ -155,7 +155,7 @@ func (b *wholeBody) Read(p []byte) (int, error) {
 // Close leaves the body open for discard; the server itself closes it in the end.
 func (b *wholeBody) Close() error { return nil }
 
-// idOrNone keeps what is no id out of the log.
+// idOrNone is a UUID in lower case, and empty for what is none: nothing else that clients send as an id gets into the log.
 func idOrNone(id string) string {
 	if id = strings.ToLower(id); !airlock.IsRequestID(id) {
 		return ""

@@ -10,10 +10,7 @@ import (
 	"strings"
 )
 
-var (
-	uuidForm        = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
-	traceparentForm = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$`)
-)
+var traceparentForm = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$`)
 
 // correlation returns the id that ties this request's log, audit record and storage log together, always as a UUID:
 // the client's own (x-ms-client-request-id), else the trace id of a W3C traceparent, else a new one. The client's
