@@ -83,7 +83,7 @@ func (s *session) command(line string) bool {
 		s.reply("221 goodbye")
 		return false
 	}
-	return s.reply("502 command not implemented")
+	return s.reply("502 a mailbox takes mail and nothing else")
 }
 
 func (s *session) from(rest string) bool {
