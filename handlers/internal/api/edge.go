@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,11 +50,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		source: sourceAddress(r),
 		plain:  prefersText(r.Header.Values("Accept"), s.PlainTextErrors),
 	}
-	rec := &recorder{ResponseWriter: w}
-	h := rec.Header()
-	h.Set("x-ms-request-id", x.trace)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	held := &reply{ResponseWriter: w}
 	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exchangeKey{}, x), s.Limits.Timeout)
 	defer cancel()
 	r = r.WithContext(ctx)
@@ -60,7 +58,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	var broken error
 	defer func() {
 		entry := Entry{
-			Operation: x.operation, Method: r.Method, Status: rec.status, CorrelationID: x.trace, Person: x.who.ID,
+			Operation: x.operation, Method: r.Method, Status: held.status, CorrelationID: x.trace, Person: x.who.ID,
 			Workspace: idOrNone(r.PathValue("workspace_id")), Request: idOrNone(r.PathValue("airlock_request_id")),
 			Took: s.Now().Sub(start), Err: broken,
 		}
@@ -72,21 +70,31 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if failure := recover(); failure != nil {
 			broken = fmt.Errorf("panic: %v\n%s", failure, debug.Stack())
-			if rec.status == 0 {
-				writeProblem(rec, x, newProblem(http.StatusInternalServerError, "internal", "Unable to process request"))
-			}
+			held.forget()
+			s.head(held.Header(), r, x)
+			writeProblem(held, x, newProblem(http.StatusInternalServerError, "internal", "Unable to process request"))
+		}
+		held.send()
+		if x.problem != nil && x.problem.Status != http.StatusRequestTimeout {
+			s.discard(held, r)
 		}
 	}()
-	if p := s.guard(rec, r); p != nil {
-		writeProblem(rec, x, p)
-		return
+	preflight := s.head(held.Header(), r, x)
+	if preflight {
+		held.WriteHeader(http.StatusNoContent)
+	} else if p := s.guard(held, r); p != nil {
+		writeProblem(held, x, p)
+	} else {
+		s.routes.ServeHTTP(held, r)
 	}
-	if rec.status == 0 {
-		s.routes.ServeHTTP(rec, r)
-	}
-	if x.problem != nil && x.problem.Status != http.StatusRequestTimeout {
-		s.discard(rec, r)
-	}
+}
+
+// head sets what every answer has, and reports whether a cross-origin preflight is asked for, which needs no more.
+func (s *server) head(h http.Header, r *http.Request, x *exchange) (preflight bool) {
+	h.Set("x-ms-request-id", x.trace)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	return s.crossOrigin(h, r)
 }
 
 // discard reads on what is still being sent of a refused body. If the connection broke instead, people would hear of a
@@ -97,12 +105,8 @@ func (s *server) discard(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// guard refuses what no operation should see. It answers cross-origin preflights itself.
+// guard refuses what no operation should see.
 func (s *server) guard(w http.ResponseWriter, r *http.Request) *problem {
-	if s.crossOrigin(w, r) {
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
 	size := len(r.Method) + len(r.RequestURI)
 	for name, values := range r.Header {
 		for _, v := range values {
@@ -210,7 +214,7 @@ func writeProblem(w http.ResponseWriter, x *exchange, p *problem) {
 	if x.plain {
 		w.Header().Set("Content-Type", textType)
 		w.WriteHeader(p.Status)
-		fmt.Fprint(w, p.Detail) // a client that has gone away needs no answer
+		fmt.Fprint(w, p.Detail) // into memory
 		return
 	}
 	w.Header().Set("Content-Type", problemType)
@@ -220,27 +224,43 @@ func writeProblem(w http.ResponseWriter, x *exchange, p *problem) {
 	encoder.Encode(p) // as above
 }
 
-// recorder remembers the status for the log.
-type recorder struct {
+// reply holds everything back until it is sent, so that it goes out whole, with its length, or is replaced by a problem. No answer
+// of this API is larger than the memory that it was made in.
+type reply struct {
 	http.ResponseWriter
-	status int
+	status int // the first that is set, as in net/http; 0 before
+	body   bytes.Buffer
 }
 
-// WriteHeader sends the status line.
-func (r *recorder) WriteHeader(status int) {
+// WriteHeader sets the status.
+func (r *reply) WriteHeader(status int) {
 	if r.status == 0 {
 		r.status = status
 	}
-	r.ResponseWriter.WriteHeader(status)
 }
 
-// Write sends a part of the body.
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	return r.ResponseWriter.Write(b)
+// Write adds to the body.
+func (r *reply) Write(b []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	return r.body.Write(b)
 }
 
 // Unwrap lets http.ResponseController, and huma, reach the connection's deadlines.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+func (r *reply) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// forget takes everything back.
+func (r *reply) forget() {
+	r.status = 0
+	r.body.Reset()
+	clear(r.Header())
+}
+
+// send sends what there is. A client that has gone away needs no answer.
+func (r *reply) send() {
+	r.WriteHeader(http.StatusOK)
+	if r.status != http.StatusNoContent {
+		r.Header().Set("Content-Length", strconv.Itoa(r.body.Len()))
+	}
+	r.ResponseWriter.WriteHeader(r.status)
+	_, _ = r.ResponseWriter.Write(r.body.Bytes())
+}

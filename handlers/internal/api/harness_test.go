@@ -251,6 +251,13 @@ func (e *edge) send(r *http.Request) *httptest.ResponseRecorder {
 	if h := w.Header(); h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || !airlock.IsRequestID(h.Get("x-ms-request-id")) {
 		e.t.Errorf("%s %s: headers that every answer has: %v", method, target, h)
 	}
+	length := strconv.Itoa(w.Body.Len())
+	if w.Code == http.StatusNoContent {
+		length = ""
+	}
+	if got := w.Header().Get("Content-Length"); got != length {
+		e.t.Errorf("%s %s: %d with the length %q, where it has %q", method, target, w.Code, got, length)
+	}
 	if len(e.log) != before+1 || e.log[before].Status != w.Code {
 		e.t.Errorf("%s %s: status %d, log %+v", method, target, w.Code, e.log[before:])
 	}

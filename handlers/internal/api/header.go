@@ -48,11 +48,11 @@ func sourceAddress(r *http.Request) string {
 
 // crossOrigin sets what browsers need to let a page of another origin call, and reports whether the request is a
 // preflight, which needs no more. Without an allowed origin nothing is set, and browsers refuse.
-func (s *server) crossOrigin(w http.ResponseWriter, r *http.Request) (preflight bool) {
+func (s *server) crossOrigin(h http.Header, r *http.Request) (preflight bool) {
 	if len(s.AllowedOrigins) == 0 {
 		return false
 	}
-	h, origin := w.Header(), r.Header.Get("Origin")
+	origin := r.Header.Get("Origin")
 	h.Add("Vary", "Origin")
 	if origin == "" || !slices.Contains(s.AllowedOrigins, origin) && !slices.Contains(s.AllowedOrigins, "*") {
 		return false
