@@ -23,6 +23,7 @@ type duel struct {
 	note   string
 	hop    *duel // what the host adds to each call; nil where that is no part of the figure
 	warm   warmth
+	loop   int // how often it is done in a row, each time a sample: more than once only what changes nothing. 0 is once
 
 	took, least []float64
 }
@@ -77,12 +78,14 @@ func (b *bench) mine(ctx context.Context, first *duel, i int) error {
 	if err := b.ready(ctx, first, first.warm.mine); err != nil {
 		return err
 	}
-	began := time.Now()
-	for d := first; d != nil; d = d.then {
-		if err := d.do(ctx, i); err != nil {
-			return fmt.Errorf("%s: %w", d.figure, err)
+	for range first.samples() {
+		began := time.Now()
+		for d := first; d != nil; d = d.then {
+			if err := d.do(ctx, i); err != nil {
+				return fmt.Errorf("%s: %w", d.figure, err)
+			}
+			d.took = append(d.took, milliseconds(time.Since(began)))
 		}
-		d.took = append(d.took, milliseconds(time.Since(began)))
 	}
 	return nil
 }
@@ -93,14 +96,22 @@ func (b *bench) floors(ctx context.Context, first *duel, i int) error {
 		if err := b.ready(ctx, d, first.warm.floor); err != nil {
 			return err
 		}
-		took, err := d.floor(ctx, i)
-		if err != nil {
-			return fmt.Errorf("floor of %s: %w", d.figure, err)
+		for range d.samples() {
+			took, err := d.floor(ctx, i)
+			if err != nil {
+				return fmt.Errorf("floor of %s: %w", d.figure, err)
+			}
+			d.least = append(d.least, milliseconds(took))
 		}
-		d.least = append(d.least, milliseconds(took))
 	}
 	return nil
 }
+
+// samples is how many a round gives.
+func (d *duel) samples() int { return max(1, d.loop) }
+
+// counted is the samples without those of the first round.
+func (d *duel) counted() (took, least []float64) { return d.took[d.samples():], d.least[d.samples():] }
 
 // timed is a floor that is measured here.
 func timed(do func(context.Context, int) error) func(context.Context, int) (time.Duration, error) {
@@ -120,7 +131,8 @@ func (b *bench) play(ctx context.Context, runs int, duels ...*duel) error {
 	}
 	for _, first := range duels {
 		for d := first; d != nil; d = d.then {
-			b.table.add(d.figure, "ms", d.took[1:], d.least[1:], d.limit, d.parts())
+			took, least := d.counted()
+			b.table.add(d.figure, "ms", took, least, d.limit, d.parts())
 		}
 	}
 	return nil
@@ -131,10 +143,12 @@ func (d *duel) parts() string {
 	if d.hop == nil {
 		return d.note
 	}
-	host := max(0, quantile(d.hop.took[1:], 0.5)-quantile(d.hop.least[1:], 0.5))
-	storage := quantile(d.least[1:], 0.5)
+	through, direct := d.hop.counted()
+	host := max(0, quantile(through, 0.5)-quantile(direct, 0.5))
+	took, least := d.counted()
+	storage := quantile(least, 0.5)
 	return fmt.Sprintf("host %s ms, storage and bus %s ms, airlock %s ms", number(host), number(storage),
-		number(max(0, quantile(d.took[1:], 0.5)-host-storage)))
+		number(max(0, quantile(took, 0.5)-host-storage)))
 }
 
 // latency measures what people wait for: each call of the API through the host, and the system until they are told of the next
@@ -181,7 +195,7 @@ func (b *bench) latency(ctx context.Context) (err error) {
 		}
 	}
 	reads := warmth{
-		mine:  often(func(ctx context.Context) error { _, err := still.get(ctx, idle.ID); return err }),
+		mine:  often(func(ctx context.Context) error { return still.ask(ctx, idle.ID) }),
 		floor: often(func(context.Context) error { _, err := r.ask("read"); return err }),
 	}
 	duels := waits(p, still, r, hop)
@@ -206,8 +220,10 @@ func often(do func(context.Context) error) func(context.Context) error {
 // commit is a call of the floor that writes a request, and so many rows beside it.
 func commit(document, beside int) string { return fmt.Sprintf("commit %d %d", document, beside) }
 
-// fullPage is how many requests are listed.
-const fullPage = 50
+const (
+	fullPage = 50 // requests that are listed
+	inARow   = 20 // reads that are measured one after the other, as of somebody who polls
+)
 
 // waits is the life of a request, and a list of a workspace in which nothing happens, as duels with the floor.
 func waits(p, still *people, r *raw, hop *duel) []*duel {
@@ -238,11 +254,11 @@ func waits(p, still *people, r *raw, hop *duel) []*duel {
 				floor: r.all(slices.Concat(submit, seal, verdict)...),
 			},
 		},
-		{figure: "get", limit: call, hop: hop,
+		{figure: "get", limit: call, hop: hop, loop: inARow,
 			do:    func(ctx context.Context, _ int) error { return p.ask(ctx, id) },
 			floor: r.all("read"),
 		},
-		{figure: fmt.Sprintf("list, %d drafts", fullPage), limit: call, hop: hop,
+		{figure: fmt.Sprintf("list, %d drafts", fullPage), limit: call, hop: hop, loop: inARow,
 			do:    func(ctx context.Context, _ int) error { _, err := still.list(ctx, fullPage); return err },
 			floor: r.all(fmt.Sprintf("query %d", fullPage)),
 		},
