@@ -24,7 +24,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "dev:", err)
 		os.Exit(1)
 	}
@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 	}
-	fmt.Fprintln(out, "starting the local Azure (the first start builds the handler and installs two npm packages)")
+	fmt.Fprintln(out, "starting the local Azure: the handler is built, and at the first start two npm packages are installed")
 	began := time.Now()
 	starting, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
@@ -130,15 +130,21 @@ func introduce(a *localazure.Azure, out io.Writer) {
 			l.Name, l.Title, a.Entra.URL(), l.Name, l.Audience(w), a.Host.URL(), w.ID)
 	}
 	fmt.Fprintf(out, `
-Make a request and put a file into it (ada):
-  TOKEN=$(curl -s '%s/token?user=ada&aud=%s')
-  API=%s/api/workspaces/%s/requests
+Make a request (ada), and take the id and the link from the answers:
+  TOKEN=$(curl -s '%[1]s/token?user=ada&aud=%[2]s')
+  API=%[3]s/api/workspaces/%[4]s/requests
   curl -s -X POST $API -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"type":"import","title":"My data","businessJustification":"Try it"}'
   curl -s $API/ID/link -H "Authorization: Bearer $TOKEN"
-The containerUrl in the answer works as it is in curl, a browser, the Azure SDKs, and in Azure Storage Explorer
-(Connect, Blob container, Shared access signature URL). With curl, put the file's name before the "?":
+Put a file into it: the containerUrl works as it is in a browser, the Azure SDKs, and Azure Storage Explorer (Connect, Blob container,
+Shared access signature URL); with curl the file's name goes before the "?":
   curl -X PUT -T FILE -H 'x-ms-blob-type: BlockBlob' 'CONTAINER/FILE?SAS'
+Submit it, and approve it as somebody else (mia) when it is in_review:
   curl -s -X POST $API/ID/submit -H "Authorization: Bearer $TOKEN"
+  MIA=$(curl -s '%[1]s/token?user=mia&aud=%[2]s')
+  curl -s -X POST $API/ID/review -H "Authorization: Bearer $MIA" -H 'Content-Type: application/json' -d '{"approval":true,"decisionExplanation":"Nothing against it"}'
+Download it with another link:
+  curl -s $API/ID/link -H "Authorization: Bearer $TOKEN"
+  curl 'CONTAINER/FILE?SAS'
 Ctrl-C stops everything.
 `, a.Entra.URL(), w.Audience(), a.Host.URL(), w.ID)
 }
