@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"time"
 
@@ -37,5 +38,5 @@ func quantile(samples []float64, q float64) float64 {
 		return 0
 	}
 	sorted := slices.Sorted(slices.Values(samples))
-	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+	return sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)]
 }

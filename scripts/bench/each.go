@@ -2,29 +2,23 @@ package main
 
 import (
 	"context"
-	"errors"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// each calls do for 0 to n-1, some at a time, and returns what failed.
-func each(ctx context.Context, n, atOnce int, do func(context.Context, int) error) error {
-	var (
-		group sync.WaitGroup
-		mu    sync.Mutex
-		errs  []error
-	)
-	slots := make(chan struct{}, atOnce)
+// each calls do for 0 to n-1, some at a time. What fails first ends the context of the others, keeps the rest from being begun, and is
+// returned.
+func each(whole context.Context, n, atOnce int, do func(context.Context, int) error) error {
+	group, ctx := errgroup.WithContext(whole)
+	group.SetLimit(atOnce)
 	for i := range n {
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			if err := do(ctx, i); err != nil {
-				mu.Lock()
-				errs = append(errs, err)
-				mu.Unlock()
-			}
-		})
+		if ctx.Err() != nil {
+			break
+		}
+		group.Go(func() error { return do(ctx, i) })
 	}
-	group.Wait()
-	return errors.Join(errs...)
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return whole.Err()
 }

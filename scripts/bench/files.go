@@ -2,14 +2,27 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"airlock/scripts/apiclient"
 )
 
-// files measures how the way of a request grows with its files. All the floor there is, is the line through one file.
-func (b *bench) files(ctx context.Context) error {
+// slack is how much longer than a line the way of many files may take: the line goes through few samples of a machine whose speed
+// changes. What grows with the square of the files would be at ten times the line.
+const slack = 1.5
+
+// stage is a part of a request's way that files take time on.
+type stage struct {
+	figure, status string
+	do             func(*people, context.Context, string) (apiclient.Request, error)
+
+	took, calls [][]float64 // by size
+}
+
+// files measures how the way of a request grows with its files. The floor is the line through the two sizes before.
+func (b *bench) files(ctx context.Context) (err error) {
 	p, err := newPeople(b.azure, b.azure.Workspaces[0])
 	if err != nil {
 		return err
@@ -24,48 +37,75 @@ func (b *bench) files(ctx context.Context) error {
 	if err := warm(ctx, p, "import"); err != nil {
 		return err
 	}
-	var one [2][]float64
-	for _, n := range sizes {
-		runs := max(1, min(10, 100/n))
-		if b.quick {
-			runs = 1
+	told, err := hear(ctx, b.azure)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, told.close(ctx)) }()
+	stages := []*stage{
+		{figure: "submit → in_review", status: "in_review", do: (*people).submit},
+		{figure: "approve → approved", status: "approved", do: (*people).approve},
+	}
+	for at, n := range sizes {
+		for _, s := range stages {
+			s.took, s.calls = append(s.took, nil), append(s.calls, nil)
 		}
-		var took, calls [2][]float64
-		for range runs {
+		for range b.runs(max(3, min(10, 100/n))) {
 			b.say("a request with %d files", n)
 			id, err := p.draft(ctx, "import", n)
 			if err != nil {
 				return err
 			}
-			for i, way := range []struct {
-				do     func(context.Context, string) (apiclient.Request, error)
-				status string
-			}{{p.submit, "in_review"}, {p.approve, "approved"}} {
-				if _, err := atRest(ctx, b.azure); err != nil {
+			for _, s := range stages {
+				if err := b.stage(ctx, p, told, s, at, id); err != nil {
 					return err
 				}
-				before, began := sum(b.azure.Storage.Stats().TLS), time.Now()
-				if _, err := way.do(ctx, id); err != nil {
-					return err
-				}
-				if _, err := p.await(ctx, id, way.status); err != nil {
-					return err
-				}
-				took[i] = append(took[i], milliseconds(time.Since(began)))
-				if _, err := atRest(ctx, b.azure); err != nil {
-					return err
-				}
-				calls[i] = append(calls[i], float64(sum(b.azure.Storage.Stats().TLS)-before))
 			}
 		}
-		for i, name := range []string{"submit → in_review", "approve → approved"} {
-			if n == 1 {
-				one[i] = took[i]
-			}
-			note := fmt.Sprintf("%s ms and %s storage calls a file", number(quantile(took[i], 0.5)/float64(n)), number(quantile(calls[i], 0.5)/float64(n)))
-			line := []float64{quantile(one[i], 0.5) * float64(n)}
-			b.table.add(fmt.Sprintf("%s, %d files", name, n), "ms", took[i], line, limit{ratio: 1}, note)
+		for _, s := range stages {
+			s.add(&b.table, sizes[:at+1])
 		}
 	}
 	return nil
+}
+
+// stage measures one stage of one request.
+func (b *bench) stage(ctx context.Context, p *people, told *notices, s *stage, at int, id string) error {
+	if _, err := atRest(ctx, b.azure); err != nil {
+		return err
+	}
+	before, began := sum(b.azure.Storage.Stats().TLS), time.Now()
+	if _, err := s.do(p, ctx, id); err != nil {
+		return err
+	}
+	if err := told.told(ctx, id, s.status); err != nil {
+		return err
+	}
+	s.took[at] = append(s.took[at], milliseconds(time.Since(began)))
+	if _, err := atRest(ctx, b.azure); err != nil {
+		return err
+	}
+	s.calls[at] = append(s.calls[at], float64(sum(b.azure.Storage.Stats().TLS)-before))
+	return nil
+}
+
+// add adds the last size to the table.
+func (s *stage) add(t *table, sizes []int) {
+	at, n := len(sizes)-1, sizes[len(sizes)-1]
+	middle := func(samples [][]float64, at int) float64 { return quantile(samples[at], 0.5) }
+	note := fmt.Sprintf("%s storage calls", number(middle(s.calls, at)))
+	var line []float64
+	var l limit
+	if at > 0 {
+		more := float64(n - sizes[at-1])
+		note += fmt.Sprintf("; each further file %s ms and %s calls", number((middle(s.took, at)-middle(s.took, at-1))/more),
+			number((middle(s.calls, at)-middle(s.calls, at-1))/more))
+	}
+	if at > 1 {
+		slope := (middle(s.took, at-1) - middle(s.took, at-2)) / float64(sizes[at-1]-sizes[at-2])
+		line = []float64{middle(s.took, at-1) + slope*float64(n-sizes[at-1])}
+		l = limit{ratio: slack}
+		note += "; floor: the line through the two sizes before"
+	}
+	t.add(fmt.Sprintf("%s, %d files", s.figure, n), "ms", s.took[at], line, l, note)
 }

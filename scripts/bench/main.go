@@ -7,8 +7,9 @@
 //	go run ./scripts/bench -readme      writes the table into README.md
 //	go run ./scripts/bench -only NAME   one part: counts, latency, files, process, memory, crowd, sweep, scale or code
 //
-// Every figure is a median and a 95th percentile. What it is compared with (the floor) is measured in the same run and in
-// turns with it, so a busy machine slows both: ratios hold where times do not. Counts are exact, and a test holds them.
+// A time is a median and a 95th percentile; memory and sizes are measured once. What a figure is compared with (the floor) is
+// measured in the same run, that of a call in turns with it, so a busy machine slows both: ratios hold where times do not. Counts
+// are exact, and a test holds them.
 package main
 
 import (
@@ -74,24 +75,21 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 		return fmt.Errorf("there is no part %q", *only)
 	}
 	b := &bench{quick: *quick, out: progress, table: table{Machine: machine(), Quick: *quick}}
-	if err := b.measure(ctx, *only); err != nil {
-		return err
-	}
 	if *file != "" {
 		f, err := os.Create(*file)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(b.table.json(f), f.Close()); err != nil {
-			return err
-		}
+		defer func() { err = errors.Join(err, b.table.json(f), f.Close()) }()
 	}
-	if *readme {
-		if err := b.table.publish(); err != nil {
-			return err
-		}
+	// What was measured before something failed is worth its while, but not a place in README.md.
+	err = b.measure(ctx, *only)
+	if _, failed := io.WriteString(out, b.table.markdown()); err == nil {
+		err = failed
 	}
-	_, err = io.WriteString(out, b.table.markdown())
+	if *readme && err == nil {
+		err = b.table.publish()
+	}
 	return err
 }
 

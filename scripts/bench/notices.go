@@ -36,7 +36,7 @@ func hear(ctx context.Context, a *localazure.Azure) (*notices, error) {
 	}
 	if n.reader, err = n.bus.NewReceiverForSubscription(localazure.NoticeTopic, localazure.WatchList,
 		&azservicebus.ReceiverOptions{ReceiveMode: azservicebus.ReceiveModeReceiveAndDelete}); err != nil {
-		return nil, err
+		return nil, errors.Join(err, n.bus.Close(ctx))
 	}
 	ctx, n.stop = context.WithCancel(ctx)
 	go n.listen(ctx)

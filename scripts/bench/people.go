@@ -106,7 +106,16 @@ func (p *people) open(ctx context.Context, id string, options azcore.ClientOptio
 
 // upload puts files of one small content into the request's container.
 func (p *people) upload(ctx context.Context, id string, files int) error {
-	folder, err := p.open(ctx, id, azcore.ClientOptions{Transport: p.files})
+	link, err := p.link(ctx, id)
+	if err != nil {
+		return err
+	}
+	return p.put(ctx, link, files)
+}
+
+// put puts them where a link leads to.
+func (p *people) put(ctx context.Context, link string, files int) error {
+	folder, err := apiclient.Open(link, &container.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: p.files}})
 	if err != nil {
 		return err
 	}

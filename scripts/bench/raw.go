@@ -49,12 +49,15 @@ func newRaw(ctx context.Context, a *localazure.Azure) (r *raw, err error) {
 	if err != nil {
 		return nil, err
 	}
+	r = &raw{program: filepath.Join(folder, "raw")}
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(folder))
+		if err == nil {
+			return
+		}
+		if err = errors.Join(err, os.RemoveAll(folder)); r.notices != nil {
+			err = errors.Join(err, r.notices.close(ctx))
 		}
 	}()
-	r = &raw{program: filepath.Join(folder, "raw")}
 	if err := build(ctx, "raw", r.program); err != nil {
 		return nil, err
 	}
@@ -73,7 +76,7 @@ func newRaw(ctx context.Context, a *localazure.Azure) (r *raw, err error) {
 		return nil, err
 	}
 	if r.topic, err = r.notices.bus.NewSender(localazure.NoticeTopic, nil); err != nil {
-		return nil, errors.Join(err, r.notices.close(ctx))
+		return r, err
 	}
 	return r, r.command.Start()
 }

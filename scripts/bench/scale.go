@@ -53,7 +53,7 @@ func (b *bench) scale(ctx context.Context) error {
 	if err := drafts(ctx); err != nil {
 		return err
 	}
-	note := "floor: in a workspace with ten"
+	note := "floor: in a workspace that began with ten"
 	return b.play(ctx, b.runs(30),
 		&duel{figure: fmt.Sprintf("list, first page of 10, in %d requests", n), do: list(0), floor: timed(list(1)), limit: l, note: note},
 		&duel{figure: fmt.Sprintf("get, in %d requests", n), do: get(0), floor: timed(get(1)), limit: l, note: note},

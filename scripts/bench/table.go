@@ -46,8 +46,7 @@ func (t *table) add(figure, unit string, samples, floor []float64, l limit, note
 	if len(samples) > 1 {
 		r.P95 = quantile(samples, 0.95)
 	}
-	if len(floor) > 0 {
-		r.Floor = quantile(floor, 0.5)
+	if r.Floor = quantile(floor, 0.5); r.Floor > 0 {
 		r.Ratio = r.Median / r.Floor
 	}
 	holds := true

@@ -159,7 +159,7 @@ func (r *raw) parse(line string) ([]step, error) {
 			numbers[i] = n
 		}
 		do, ok := map[string]step{
-			"read": r.read, "add": r.add, "query": r.query(numbers[0]), "commit": r.commit(numbers[0], numbers[1]),
+			"read": r.read, "add": r.add, "set": r.set, "query": r.query(numbers[0]), "commit": r.commit(numbers[0], numbers[1]),
 			"open": r.open, "copy": r.copy, "download": r.download, "list": r.list, "send": r.send, "tag": r.tag,
 		}[strings.Join(words[:min(1, len(words))], "")]
 		if !ok {
@@ -181,9 +181,28 @@ func (r *raw) read(ctx context.Context) error {
 	return err
 }
 
-// add stores a row of its own.
+// lookup is a row that leads to a workspace.
+func (r *raw) lookup() ([]byte, error) {
+	return json.Marshal(map[string]string{"PartitionKey": r.key(), "RowKey": "workspace", "Workspace": uuid.NewString()})
+}
+
+// add stores a lookup that must not be there.
 func (r *raw) add(ctx context.Context) error {
-	_, err := r.table.AddEntity(ctx, entity(r.key(), besideSize), nil)
+	row, err := r.lookup()
+	if err != nil {
+		return err
+	}
+	_, err = r.table.AddEntity(ctx, row, nil)
+	return err
+}
+
+// set stores a lookup.
+func (r *raw) set(ctx context.Context) error {
+	row, err := r.lookup()
+	if err != nil {
+		return err
+	}
+	_, err = r.table.UpsertEntity(ctx, row, &aztables.UpsertEntityOptions{UpdateMode: aztables.UpdateModeReplace})
 	return err
 }
 

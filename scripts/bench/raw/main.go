@@ -3,7 +3,7 @@
 // a call from the process that serves it is a shorter way than any other program has.
 //
 // Each line on standard input is calls to be made one after the other, with a semicolon between them. The answer is a line
-// with how long they took together, in nanoseconds, or with what failed.
+// with how long they took together, in nanoseconds. The first call that fails ends the program.
 package main
 
 import (
