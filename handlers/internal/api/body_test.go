@@ -69,16 +69,17 @@ func TestBodyDeadline(t *testing.T) {
 // hang up on it.
 func TestRefusedBodiesAreHeardOf(t *testing.T) {
 	e := newEdge(t)
+	e.server.routes.HandleFunc("POST /api/breaks", func(http.ResponseWriter, *http.Request) { panic("off") })
 	server := httptest.NewServer(http.HandlerFunc(e.server.serve))
 	t.Cleanup(server.Close)
 	body := `{"title":"` + strings.Repeat("x", 8<<20) + `"}`
-	send := func(header string) (int, error) {
+	send := func(path, header string) (int, error) {
 		conn, err := net.Dial("tcp", server.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: airlock\r\n%s\r\nContent-Length: %d\r\n\r\n%s", requests, header, len(body), body); err != nil {
+		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: airlock\r\n%s\r\nContent-Length: %d\r\n\r\n%s", path, header, len(body), body); err != nil {
 			return 0, err
 		}
 		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -87,12 +88,18 @@ func TestRefusedBodiesAreHeardOf(t *testing.T) {
 		}
 		return response.StatusCode, response.Body.Close()
 	}
-	for header, want := range map[string]int{
-		asResearcher:                     http.StatusRequestEntityTooLarge,
-		"Authorization: Bearer nobody's": http.StatusUnauthorized,
+	for _, test := range []struct {
+		path, header string
+		status       int
+	}{
+		{requests, asResearcher, http.StatusRequestEntityTooLarge},
+		{requests, "Authorization: Bearer nobody's", http.StatusUnauthorized},
+		{requests, "X-Large: " + strings.Repeat("x", 40<<10), http.StatusRequestHeaderFieldsTooLarge},
+		{"/api/%41", asResearcher, http.StatusNotFound},
+		{"/api/breaks", asResearcher, http.StatusInternalServerError},
 	} {
-		if status, err := send(header); status != want || err != nil {
-			t.Errorf("%s: %d, %v; want %d", header, status, err, want)
+		if status, err := send(test.path, test.header); status != test.status || err != nil {
+			t.Errorf("%s with %.40s: %d, %v; want %d", test.path, test.header, status, err, test.status)
 		}
 	}
 }

@@ -194,7 +194,7 @@ type statusContext struct {
 	x *exchange
 }
 
-// SetStatus sends the status line.
+// SetStatus sets the status.
 func (c statusContext) SetStatus(status int) {
 	if c.x.problem != nil {
 		status = c.x.problem.Status
