@@ -5,7 +5,10 @@
 // The script may read standard input as well; lines reach it once it listens. Neither keeps a script alive that has nothing
 // else to do.
 
-const GRACE_MS = 3000;
+const GRACE_MS = 15000; // as long as the parent itself waits where there is much to save
+
+// Who reads what the script prints has ended as well: without this its first goodbye would be the end of it, before it has saved.
+for (const out of [process.stdout, process.stderr]) out.on("error", () => {});
 
 process.stdin.resume();
 process.stdin.unref();

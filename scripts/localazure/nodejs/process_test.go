@@ -237,13 +237,20 @@ func TestStopAndKill(t *testing.T) {
 }
 
 // A child must end with its parent even when the parent has no time to say so. Its open port tells that it lives: a process id
-// would also tell of one that is dead and not yet reaped.
+// would also tell of one that is dead and not yet reaped. Before it ends it can save what it holds, although nobody is there who would
+// read what it prints.
 func TestChildDiesWithAKilledParent(t *testing.T) {
 	listen := `import net from "node:net";
 		const s = net.createServer((c) => c.end()).listen(0, "127.0.0.1", () => console.log(s.address().port));`
+	saved := filepath.Join(t.TempDir(), "saved")
 	for name, code := range map[string]string{
 		"plain":           listen,
 		"ignores SIGTERM": listen + `process.on("SIGTERM", () => {});`,
+		"saves": listen + fmt.Sprintf(`import fs from "node:fs";
+			process.once("SIGTERM", () => {
+				const talk = setInterval(() => { console.log("saving"); process.stdout.write("saving"); }, 5);
+				setTimeout(() => { clearInterval(talk); fs.writeFileSync(%q, ""); process.exit(0); }, 100);
+			});`, saved),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -280,6 +287,9 @@ func TestChildDiesWithAKilledParent(t *testing.T) {
 				t.Fatal(err)
 			}
 			within(t, "the end of the child", func() bool { return !lives() })
+			if _, err := os.Stat(saved); name == "saves" && err != nil {
+				t.Errorf("nothing was saved: %v", err)
+			}
 		})
 	}
 }
