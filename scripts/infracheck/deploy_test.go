@@ -10,13 +10,15 @@ import (
 )
 
 // fakeAzure answers the commands that scripts/deploy gives, as far as it looks at the answers, and writes each into a log. The
-// command whose number stands in "fail" fails once. Files in its folder are what it remembers: "main", "workspace", "code".
+// command whose number stands in "fail" fails once. Files in its folder are what it remembers: "code" that there is a
+// package, "nogroup" that there is no resource group.
 const fakeAzure = `#!/usr/bin/env bash
 set -euo pipefail
 echo "$(basename "$0") $*" >>"$FAKE/log"
 if [ -e "$FAKE/fail" ] && [ "$(wc -l <"$FAKE/log")" -ge "$(cat "$FAKE/fail")" ]; then rm "$FAKE/fail"; exit 1; fi
 case "$(basename "$0") $*" in
-  *"group exists"*) echo true ;;
+  *"group exists"*) if [ -e "$FAKE/nogroup" ]; then echo false; else echo true; fi ;;
+  "az group create"*) rm -f "$FAKE/nogroup" ;;
   *"provider list"*) for p in App Web Storage ServiceBus EventGrid KeyVault OperationalInsights Insights ManagedIdentity Network; do echo "Microsoft.$p"; done ;;
   *"outputs.appName"*) echo func-airlock-tre1 ;;
   *"outputs.appHost"*) echo func-airlock-tre1.azurewebsites.net ;;
@@ -41,13 +43,14 @@ esac
 
 // bench is a folder with a package and the fakes.
 type bench struct {
-	t      *testing.T
-	folder string
+	t       *testing.T
+	folder  string
+	answers string // what somebody types
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t, t.TempDir()}
+	b := &bench{t: t, folder: t.TempDir()}
 	for _, tool := range []string{"az", "curl", "zip"} {
 		b.write("bin/"+tool, fakeAzure)
 	}
@@ -76,6 +79,7 @@ func (b *bench) deploy(args ...string) (commands []string, said string, err erro
 	os.Remove(filepath.Join(b.folder, "log"))
 	command := exec.Command("../deploy", append([]string{"--group", "rg", "--tre", "Tre-1", "--dist", filepath.Join(b.folder, "dist")}, args...)...)
 	command.Env = []string{"PATH=" + filepath.Join(b.folder, "bin") + ":/usr/bin:/bin", "FAKE=" + b.folder, "DEPLOY_PATIENCE=0", "DEPLOY_PAUSE=0", "TMPDIR=" + b.folder}
+	command.Stdin = strings.NewReader(b.answers)
 	out, err := command.CombinedOutput()
 	log, _ := os.ReadFile(filepath.Join(b.folder, "log"))
 	return strings.Split(strings.TrimSpace(string(log)), "\n"), string(out), err
@@ -153,15 +157,48 @@ func TestDeployCanBeResumed(t *testing.T) {
 	}
 }
 
+// changing are the commands that change something in Azure.
+func changing(commands []string) int {
+	return count(commands, "provider register") + count(commands, "az group create") + count(commands, "deployment group create")
+}
+
+// Nothing is changed before somebody has agreed to it, and --what-if changes nothing at all.
 func TestDeployAsksFirst(t *testing.T) {
-	b := newBench(t)
-	commands, _, err := b.deploy("--audience", "a1") // nobody answers
-	if err == nil || count(commands, "what-if") != 1 || count(commands, "deployment group create") != 0 {
-		t.Errorf("without an answer: %v\n%s", err, strings.Join(commands, "\n"))
-	}
-	commands, said, err := b.deploy("--audience", "a1", "--what-if", "--yes")
-	if err != nil || count(commands, "what-if") != 1 || count(commands, "deployment group create") != 0 {
-		t.Errorf("--what-if: %v\n%s", err, said)
+	const ws = "0193f5c0-0000-7000-8000-00000000abcd"
+	for _, test := range []struct {
+		name, answers, args, want string
+		group, workspace          bool
+		asked, changes            int // how often Azure is asked what would change, and how many commands change something
+	}{
+		{name: "nobody answers", args: "--audience a1", group: true, want: "stopped; nothing was changed"},
+		{name: "no", answers: "n\n", args: "--audience a1", group: true, want: "stopped; nothing was changed"},
+		{name: "no to all but the beginning", answers: "y\nn\n", args: "--audience a1", group: true, asked: 1, changes: 1, want: "stopped; nothing else was changed"},
+		{name: "no group", answers: "n\n", args: "--audience a1 --location here", want: "make the resource group rg in here"},
+		{name: "a new group", answers: "y\n", args: "--audience a1 --location here", asked: 1, changes: 2, want: "register Microsoft.Security"},
+		{name: "a new group somewhere", answers: "y\n", args: "--audience a1", want: "give --location"},
+		{name: "what if", args: "--audience a1 --what-if --yes", group: true, asked: 1, want: "register Microsoft.Security"},
+		{name: "what if without a group", args: "--audience a1 --location here --what-if --yes", want: "az group create --name rg"},
+		{name: "a workspace", args: "--workspace " + ws, group: true, workspace: true, asked: 1, want: "stopped; nothing was changed"},
+		{name: "a workspace in a new group", answers: "n\n", args: "--workspace " + ws + " --workspace-group rg-ws --location here", workspace: true,
+			want: "make the resource group rg-ws in here"},
+		{name: "what if of a workspace", args: "--what-if --workspace " + ws + " --workspace-group rg-ws --location here", workspace: true,
+			want: "az group create --name rg-ws"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBench(t)
+			b.answers = test.answers
+			if !test.group {
+				b.write("nogroup", "")
+			}
+			if test.workspace {
+				b.write("code", "")
+			}
+			commands, said, err := b.deploy(strings.Fields(test.args)...)
+			if whole := test.asked == 1 && strings.Contains(test.args, "--what-if"); (err == nil) != whole || !strings.Contains(said, test.want) ||
+				count(commands, "deployment group what-if") != test.asked || changing(commands) != test.changes {
+				t.Errorf("%v: %s\n%s", err, said, strings.Join(commands, "\n"))
+			}
+		})
 	}
 }
 
