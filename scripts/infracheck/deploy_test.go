@@ -202,6 +202,29 @@ func TestDeployAsksFirst(t *testing.T) {
 	}
 }
 
+// With --stop no program of the old package runs from before the new one is there. An app that stays stopped is not forgotten.
+func TestDeployStopsTheApp(t *testing.T) {
+	for plan, upload := range map[string]string{"flex": "config-zip", "premium": "blob upload"} {
+		b := newBench(t)
+		b.write("plan", plan+"\n")
+		commands, said, err := b.deploy("--audience", "a1", "--stop", "--yes")
+		if err != nil || strings.Contains(said, "is stopped") {
+			t.Fatalf("%s: %v\n%s", plan, err, said)
+		}
+		order(t, commands, "deployment group create", "functionapp stop", upload, "functionapp start", "function list")
+		if count(commands, "functionapp restart") > 0 {
+			t.Errorf("%s: it is restarted as well:\n%s", plan, strings.Join(commands, "\n"))
+		}
+		at := slices.IndexFunc(commands, func(c string) bool { return strings.Contains(c, upload) }) + 1
+		b = newBench(t)
+		b.write("plan", plan+"\n")
+		b.write("fail", string(rune('0'+at/10))+string(rune('0'+at%10)))
+		if commands, said, err := b.deploy("--audience", "a1", "--stop", "--yes"); err == nil || !strings.Contains(said, "az functionapp start --resource-group rg --name func-airlock-tre1") {
+			t.Errorf("%s: nobody is told that the app is stopped: %v\n%s\n%s", plan, err, said, strings.Join(commands, "\n"))
+		}
+	}
+}
+
 func TestDeployPremiumAndNotifier(t *testing.T) {
 	b := newBench(t)
 	b.write("plan", "premium\n")
