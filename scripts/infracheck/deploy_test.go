@@ -11,7 +11,7 @@ import (
 
 // fakeAzure answers the commands that scripts/deploy gives, as far as it looks at the answers, and writes each into a log. The
 // command whose number stands in "fail" fails once. Files in its folder are what it remembers: "code" that there is a
-// package, "nogroup" that there is no resource group.
+// package, "nogroup" that there is no resource group, "status" what the API answers instead of 200.
 const fakeAzure = `#!/usr/bin/env bash
 set -euo pipefail
 echo "$(basename "$0") $*" >>"$FAKE/log"
@@ -36,7 +36,7 @@ case "$(basename "$0") $*" in
   *"functionapp function list"*) if [ -e "$FAKE/code" ]; then echo func-airlock-tre1/ScanResult; fi ;;
   *"config-zip"* | *"storage blob upload"*airlock.zip*) touch "$FAKE/code" ;;
   *"get-access-token"*) echo SECRET-TOKEN ;;
-  "curl "*) cat >"$FAKE/curl-input"; printf 200 ;;
+  "curl "*) cat >"$FAKE/curl-input"; if [ -e "$FAKE/status" ]; then cat "$FAKE/status"; else printf 200; fi ;;
   "zip "*) for last in "$@"; do case $last in *.zip) touch "$last" ;; esac; done ;;
 esac
 `
@@ -221,6 +221,32 @@ func TestDeployStopsTheApp(t *testing.T) {
 		b.write("fail", string(rune('0'+at/10))+string(rune('0'+at%10)))
 		if commands, said, err := b.deploy("--audience", "a1", "--stop", "--yes"); err == nil || !strings.Contains(said, "az functionapp start --resource-group rg --name func-airlock-tre1") {
 			t.Errorf("%s: nobody is told that the app is stopped: %v\n%s\n%s", plan, err, said, strings.Join(commands, "\n"))
+		}
+	}
+}
+
+// Settings that the script makes give nobody a role, and it says so where they were stored.
+func TestDeployOfAWorkspaceWarnsOfSettingsForNobody(t *testing.T) {
+	const warning = "Nobody has a role in it"
+	for name, test := range map[string]struct {
+		status string
+		given  bool
+		warned bool
+	}{
+		"made": {status: "200", warned: true}, "given": {status: "200", given: true}, "there already": {status: "409"},
+		"refused": {status: "403", warned: true},
+	} {
+		b := newBench(t)
+		b.write("code", "")
+		b.write("status", test.status)
+		b.write("settings.json", `{"displayName":"One","suffix":"abcd","audience":"a2"}`)
+		args := []string{"--workspace", "0193f5c0-0000-7000-8000-00000000abcd", "--yes"}
+		if test.given {
+			args = append(args, "--settings", filepath.Join(b.folder, "settings.json"))
+		}
+		_, said, err := b.deploy(args...)
+		if (err == nil) != (test.status != "403") || strings.Contains(said, warning) != test.warned {
+			t.Errorf("%s: %v\n%s", name, err, said)
 		}
 	}
 }
