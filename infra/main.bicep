@@ -5,7 +5,7 @@
 
 targetScope = 'resourceGroup'
 
-@description('Id of the TRE: 1 to 11 letters and digits, with hyphens. It ends the names of the accounts, which Azure limits to 24.')
+@description('Id of the TRE: 1 to 11 letters, digits, hyphens and underscores. It ends the names of the accounts, in lower case and without the last two, and Azure limits a name to 24.')
 @minLength(1)
 @maxLength(11)
 param treId string
