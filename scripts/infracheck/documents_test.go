@@ -1,6 +1,7 @@
 package infracheck_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -220,6 +221,70 @@ func TestTheNotifierGetsItsSettings(t *testing.T) {
 	}
 	if len(named) < 10 || !connectors["smtp"] || !connectors["office365"] {
 		t.Errorf("%d settings are named, and mails are sent by %v", len(named), connectors)
+	}
+}
+
+// TestTheExampleOfParametersIsTaken: what README gives as a file for --parameters are parameters and settings that there are.
+func TestTheExampleOfParametersIsTaken(t *testing.T) {
+	raw, err := os.ReadFile(infra + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(raw), "\n### Parameters\n")
+	_, rest, _ = strings.Cut(rest, "```json\n")
+	example, _, _ := strings.Cut(rest, "```")
+	var file map[string]struct{ Value any }
+	if err := json.Unmarshal([]byte(example), &file); err != nil || len(file) < 3 {
+		t.Fatalf("%v: %s", err, example)
+	}
+	template, err := os.ReadFile(infra + "/main.bicep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults, err := os.ReadFile(infra + "/modules/settings.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	params := infracheck.Example("main")
+	for name, p := range file {
+		if params[name] = p.Value; !strings.Contains(string(template), "\nparam "+name+" ") {
+			t.Errorf("there is no parameter %s", name)
+		}
+	}
+	d, err := load(t).Deploy("main.bicep", "rg", params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprint(d.Of("Microsoft.Insights/actionGroups")[0].Get("properties", "emailReceivers"))
+	if emails := file["alertEmails"].Value.([]any); !strings.Contains(text, emails[0].(string)) {
+		t.Errorf("alerts go to %s", text)
+	}
+	for _, r := range d.Of("Microsoft.Web/sites/config") {
+		if !strings.HasPrefix(r.Name, "func-") {
+			continue
+		}
+		for name, value := range file["settings"].Value.(map[string]any) {
+			if r.Get("properties", name) != value || !strings.Contains(string(defaults), `"`+name+`"`) {
+				t.Errorf("the setting %s is %v", name, r.Get("properties", name))
+			}
+		}
+	}
+}
+
+// TestThePlaybookLooksWhereTheAlertDoes: a file in quarantine that wakes somebody up is found by what they are told to ask.
+func TestThePlaybookLooksWhereTheAlertDoes(t *testing.T) {
+	alerts, err := os.ReadFile(infra + "/modules/alerts.bicep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(alerts), "var quarantine = '")
+	where, _, found := strings.Cut(rest, "'\n")
+	playbook, err := os.ReadFile(infra + "/playbooks/quarantine-hit.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !found || !strings.Contains(string(playbook), where) {
+		t.Errorf("the playbook does not look for %q", where)
 	}
 }
 
