@@ -70,6 +70,11 @@ func (p *people) submit(ctx context.Context, id string) (apiclient.Request, erro
 	return p.api.Act(ctx, requester, id, "submit", nil)
 }
 
+func (p *people) cancel(ctx context.Context, id string) error {
+	_, err := p.api.Act(ctx, requester, id, "cancel", nil)
+	return err
+}
+
 func (p *people) approve(ctx context.Context, id string) (apiclient.Request, error) {
 	return p.api.Act(ctx, reviewer, id, "review", apiclient.Review{Decision: "approved", Explanation: "Nothing against it"})
 }
