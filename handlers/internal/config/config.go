@@ -218,7 +218,7 @@ func (c Config) check() []error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	require(treePattern.MatchString(c.TREID), "AIRLOCK_TRE_ID must be 1 to 11 letters, digits and hyphens (Azure: 24 for the name of a storage account, of which stalimblocked takes 13)")
+	require(treePattern.MatchString(c.TREID), "AIRLOCK_TRE_ID must be 1 to 11 letters, digits, hyphens and underscores (Azure: 24 for the name of a storage account, of which stalimblocked takes 13)")
 	require(securely(c.Issuer), "AIRLOCK_ISSUER must be an https URL (http only for a loopback host)")
 	require(!slices.Contains(c.APIAudiences, ""), "AIRLOCK_API_AUDIENCE has an empty entry")
 	require(hostPattern.MatchString(c.StorageSuffix), "AIRLOCK_STORAGE_SUFFIX must be a host name")
