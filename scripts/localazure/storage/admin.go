@@ -58,7 +58,7 @@ func (s *Storage) Tags(ctx context.Context, account, containerName, blobName str
 // admin is a client with the account's key that goes to Azurite directly.
 func (s *Storage) admin(account, containerName, blobName string) (*blob.Client, error) {
 	s.mu.RLock()
-	key, addr := s.accounts[account], s.child.blobAddr
+	key, addr := s.accounts[account], s.child.at.Load().blob
 	s.mu.RUnlock()
 	if key == "" {
 		return nil, fmt.Errorf("account %q is not in the local storage", account)

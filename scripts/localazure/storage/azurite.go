@@ -3,10 +3,10 @@ package storage
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"airlock/scripts/localazure/nodejs"
@@ -20,10 +20,13 @@ type azurite struct {
 	certs   *certificates
 	log     func(string)
 
-	blobAddr, tableAddr string // host:port, chosen by the first start and kept
-	process             *nodejs.Process
-	accountsRead        chan struct{}
+	at           atomic.Pointer[addresses] // nil before the first start
+	process      *nodejs.Process
+	accountsRead chan struct{}
 }
+
+// addresses are where Azurite listens, as host:port. Each start chooses new ports: somebody else may have got the ones before.
+type addresses struct{ blob, table string }
 
 const (
 	blobListens  = "Azurite Blob service is successfully listening at "
@@ -35,19 +38,14 @@ const (
 
 // start runs Azurite with the accounts given, each name with its base64 key. The queue service comes with it and is not used.
 func (a *azurite) start(ctx context.Context, accounts map[string]string) error {
-	blobPort, tablePort := "0", "0"
-	if a.blobAddr != "" {
-		_, blobPort, _ = net.SplitHostPort(a.blobAddr)
-		_, tablePort, _ = net.SplitHostPort(a.tableAddr)
-	}
 	read := make(chan struct{}, 1)
-	var blobAddr, tableAddr string
+	var at addresses
 	p, err := nodejs.Start(ctx, nodejs.Options{
 		Script: filepath.Join(a.modules, "storage", "azurite.mjs"),
 		Args: []string{
 			"--location", a.dataDir,
-			"--blobHost", "127.0.0.1", "--blobPort", blobPort,
-			"--tableHost", "127.0.0.1", "--tablePort", tablePort,
+			"--blobHost", "127.0.0.1", "--blobPort", "0",
+			"--tableHost", "127.0.0.1", "--tablePort", "0",
 			"--queueHost", "127.0.0.1", "--queuePort", "0",
 			// Longer than the gateway keeps an idle connection, so that none is closed just as a request goes out on it.
 			"--blobKeepAliveTimeout", "120", "--tableKeepAliveTimeout", "120",
@@ -68,11 +66,11 @@ func (a *azurite) start(ctx context.Context, accounts map[string]string) error {
 		StopTimeout: childStopTimeout,
 		Ready: func(line string) bool {
 			if s, ok := strings.CutPrefix(line, blobListens); ok {
-				blobAddr = hostPort(s)
+				at.blob = hostPort(s)
 			}
 			s, ok := strings.CutPrefix(line, tableListens)
 			if ok {
-				tableAddr = hostPort(s)
+				at.table = hostPort(s)
 			}
 			return ok
 		},
@@ -91,9 +89,7 @@ func (a *azurite) start(ctx context.Context, accounts map[string]string) error {
 		return fmt.Errorf("start Azurite: %w", err)
 	}
 	a.process, a.accountsRead = p, read
-	if a.blobAddr == "" {
-		a.blobAddr, a.tableAddr = blobAddr, tableAddr
-	}
+	a.at.Store(&at)
 	return nil
 }
 

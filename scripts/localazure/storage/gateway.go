@@ -23,12 +23,12 @@ const idleUpstream = 30 * time.Second
 // and adds what Azurite lacks. Bodies stream through; none is held.
 type gateway struct {
 	addressing
-	blobAddr, tableAddr string // Azurite's
-	events              *raiser
-	deleted             *tombstones
-	requests            *counters
-	log                 func(string)
-	proxy               *httputil.ReverseProxy
+	at       func() *addresses // Azurite's
+	events   *raiser
+	deleted  *tombstones
+	requests *counters
+	log      func(string)
+	proxy    *httputil.ReverseProxy
 }
 
 // exchange is what is known of a request while it is with Azurite.
@@ -43,7 +43,7 @@ type exchangeKey struct{}
 
 func newGateway(a addressing, child *azurite, transport http.RoundTripper, events *raiser, deleted *tombstones, logLine func(string)) *gateway {
 	g := &gateway{
-		addressing: a, blobAddr: child.blobAddr, tableAddr: child.tableAddr, events: events, deleted: deleted, requests: newCounters(), log: logLine,
+		addressing: a, at: child.at.Load, events: events, deleted: deleted, requests: newCounters(), log: logLine,
 	}
 	g.proxy = &httputil.ReverseProxy{
 		Transport:      transport,
@@ -86,9 +86,10 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (g *gateway) rewrite(pr *httputil.ProxyRequest) {
 	x := pr.In.Context().Value(exchangeKey{}).(*exchange)
-	addr := g.blobAddr
+	at := g.at()
+	addr := at.blob
 	if x.svc == tableService {
-		addr = g.tableAddr
+		addr = at.table
 	}
 	// An escaped path always decodes: the server has done it once already.
 	path, _ := url.PathUnescape(x.path)
@@ -97,7 +98,7 @@ func (g *gateway) rewrite(pr *httputil.ProxyRequest) {
 	for name, values := range pr.Out.Header {
 		switch {
 		case name == "X-Ms-Copy-Source":
-			values[0] = g.azuriteCopySource(values[0], g.blobAddr)
+			values[0] = g.azuriteCopySource(values[0], at.blob)
 		case strings.HasPrefix(name, "X-Ms-Meta-"):
 			// Azurite keeps the case in which a metadata name arrives, and reading the request has changed it. Lower case is
 			// the one form that all clients can rely on.

@@ -29,6 +29,13 @@ func TestAzuriteStopsAndComesBack(t *testing.T) {
 	if resp, b := do(t, "GET", link, ""); resp.StatusCode != 503 || !strings.Contains(b, "<Code>ServerBusy</Code>") {
 		t.Errorf("link: %d %s", resp.StatusCode, b)
 	}
+	for _, at := range shared.AzuriteAt() { // somebody else gets the ports
+		l, err := net.Listen("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
 	if err := shared.StartAzurite(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -25,11 +25,18 @@ func upstream(t *testing.T, answer http.HandlerFunc) (door, azuriteAddr string) 
 	head := func(context.Context, resource) (properties, error) {
 		return properties{etag: `"0x1"`, contentLength: 7}, nil
 	}
-	g := newGateway(testAddressing, &azurite{blobAddr: azuriteAddr}, newUpstream(roots),
+	g := newGateway(testAddressing, azuriteAt(azuriteAddr), newUpstream(roots),
 		newRaiser(testAddressing.suffix, time.Now, head, func(Event) {}), newTombstones(0, time.Now), func(string) {})
 	front := httptest.NewServer(g)
 	t.Cleanup(front.Close)
 	return front.Listener.Addr().String(), azuriteAddr
+}
+
+// azuriteAt is an Azurite that serves blobs there.
+func azuriteAt(blob string) *azurite {
+	a := &azurite{}
+	a.at.Store(&addresses{blob: blob})
+	return a
 }
 
 // send writes a request as it stands, past any client that would tidy it up.
@@ -111,7 +118,7 @@ func TestMetadataNamesAreLowerCase(t *testing.T) {
 	plain := &http.Transport{DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
 		return net.Dial("tcp", l.Addr().String())
 	}}
-	g := newGateway(testAddressing, &azurite{blobAddr: l.Addr().String()}, plain,
+	g := newGateway(testAddressing, azuriteAt(l.Addr().String()), plain,
 		newRaiser(testAddressing.suffix, time.Now, nil, nil), newTombstones(0, time.Now), func(string) {})
 	front := httptest.NewServer(g)
 	defer front.Close()

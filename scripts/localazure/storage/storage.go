@@ -245,7 +245,7 @@ func (s *Storage) hangUp(ended <-chan struct{}) {
 	}
 }
 
-// StartAzurite starts Azurite again, with its data, on the ports that it had. It does nothing when Azurite runs.
+// StartAzurite starts Azurite again, with its data. It does nothing when Azurite runs.
 func (s *Storage) StartAzurite(ctx context.Context) error {
 	s.life.Lock()
 	defer s.life.Unlock()
