@@ -79,14 +79,15 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 			s.discard(held, r)
 		}
 	}()
-	preflight := s.head(held.Header(), r, x)
-	if preflight {
+	if preflight := s.head(held.Header(), r, x); preflight {
 		held.WriteHeader(http.StatusNoContent)
-	} else if p := s.guard(held, r); p != nil {
-		writeProblem(held, x, p)
-	} else {
-		s.routes.ServeHTTP(held, r)
+		return
 	}
+	if p := s.guard(held, r); p != nil {
+		writeProblem(held, x, p)
+		return
+	}
+	s.routes.ServeHTTP(held, r)
 }
 
 // head sets what every answer has, and reports whether a cross-origin preflight is asked for, which needs no more.
@@ -224,8 +225,8 @@ func writeProblem(w http.ResponseWriter, x *exchange, p *problem) {
 	encoder.Encode(p) // as above
 }
 
-// reply holds everything back until it is sent, so that it goes out whole, with its length, or is replaced by a problem. No answer
-// of this API is larger than the memory that it was made in.
+// reply holds everything back until it is sent, so that it goes out whole, with its length, or is replaced by a problem. Every
+// answer of this API is made in memory before its first byte is written, so it is only held a moment longer.
 type reply struct {
 	http.ResponseWriter
 	status int // the first that is set, as in net/http; 0 before
