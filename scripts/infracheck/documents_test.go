@@ -259,15 +259,20 @@ func TestTheExampleOfParametersIsTaken(t *testing.T) {
 	if emails := file["alertEmails"].Value.([]any); !strings.Contains(text, emails[0].(string)) {
 		t.Errorf("alerts go to %s", text)
 	}
+	apps := 0
 	for _, r := range d.Of("Microsoft.Web/sites/config") {
 		if !strings.HasPrefix(r.Name, "func-") {
 			continue
 		}
+		apps++
 		for name, value := range file["settings"].Value.(map[string]any) {
 			if r.Get("properties", name) != value || !strings.Contains(string(defaults), `"`+name+`"`) {
 				t.Errorf("the setting %s is %v", name, r.Get("properties", name))
 			}
 		}
+	}
+	if apps != 1 {
+		t.Errorf("%d apps have settings", apps)
 	}
 }
 
