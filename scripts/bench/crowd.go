@@ -110,25 +110,20 @@ func (c *crowd) live(whole context.Context, p *people) error {
 	for _, s := range []struct {
 		after  time.Duration
 		do     func(context.Context) error
-		files  bool   // it is no call of the API
 		status string // that it leads to in the end, by itself; people wait until they are told
 	}{
-		{do: func(ctx context.Context) error { r, err := p.create(ctx, "import"); id = r.ID; return err }},
-		{do: func(ctx context.Context) (err error) { link, err = p.link(ctx, id); return err }},
-		{do: func(ctx context.Context) error { return p.put(ctx, link, 1) }, files: true},
-		{do: func(ctx context.Context) error { _, err := p.submit(ctx, id); return err }, status: "in_review"},
-		{after: look, do: func(ctx context.Context) error { _, err := p.approve(ctx, id); return err }, status: "approved"},
+		{do: c.timed(func(ctx context.Context) error { r, err := p.create(ctx, "import"); id = r.ID; return err })},
+		{do: c.timed(func(ctx context.Context) (err error) { link, err = p.link(ctx, id); return err })},
+		{do: func(ctx context.Context) error { return p.put(ctx, link, 1) }}, // it is no call of the API
+		{do: c.timed(func(ctx context.Context) error { _, err := p.submit(ctx, id); return err }), status: "in_review"},
+		{after: look, do: c.timed(func(ctx context.Context) error { _, err := p.approve(ctx, id); return err }), status: "approved"},
 	} {
 		select {
 		case <-time.After(s.after):
 		case <-ctx.Done():
 			return nil
 		}
-		call := c.timed
-		if s.files {
-			call = func(ctx context.Context, do func(context.Context) error) error { return do(ctx) }
-		}
-		switch err := call(ctx, s.do); {
+		switch err := s.do(ctx); {
 		case ctx.Err() != nil && whole.Err() == nil:
 			return nil
 		case err != nil:
@@ -148,20 +143,22 @@ func (c *crowd) live(whole context.Context, p *people) error {
 }
 
 // timed measures a call, and tries again what the server could not do.
-func (c *crowd) timed(ctx context.Context, do func(context.Context) error) error {
-	for {
-		began := time.Now()
-		err := do(ctx)
-		var r *apiclient.Refusal
-		again := errors.As(err, &r) && r.Status >= http.StatusInternalServerError
-		c.mu.Lock()
-		c.calls = append(c.calls, milliseconds(time.Since(began)))
-		if again {
-			c.broken++
-		}
-		c.mu.Unlock()
-		if !again || ctx.Err() != nil {
-			return err
+func (c *crowd) timed(do func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for {
+			began := time.Now()
+			err := do(ctx)
+			var r *apiclient.Refusal
+			again := errors.As(err, &r) && r.Status >= http.StatusInternalServerError
+			c.mu.Lock()
+			c.calls = append(c.calls, milliseconds(time.Since(began)))
+			if again {
+				c.broken++
+			}
+			c.mu.Unlock()
+			if !again || ctx.Err() != nil {
+				return err
+			}
 		}
 	}
 }

@@ -8,8 +8,8 @@
 //	go run ./scripts/bench -only NAME   one part: counts, latency, files, process, memory, crowd, sweep, scale or code
 //
 // A time is a median and a 95th percentile; memory and sizes are measured once. What a figure is compared with (the floor) is
-// measured in the same run, that of a call in turns with it, so a busy machine slows both: ratios hold where times do not. Counts
-// are exact, and a test holds them.
+// measured in the same run, that of a call in turns with it, so a busy machine slows both: ratios hold where times do not. The
+// counts of an approved request are exact, and a test holds them.
 package main
 
 import (

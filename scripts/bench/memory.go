@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
 	"airlock/scripts/apiclient"
@@ -139,7 +138,11 @@ func (b *bench) largeFile(ctx context.Context, p *people) error {
 
 // uploadLarge uploads bytes that nothing can compress or know.
 func (b *bench) uploadLarge(ctx context.Context, p *people, id string, size int64) error {
-	folder, err := p.open(ctx, id, azcore.ClientOptions{})
+	link, err := p.link(ctx, id)
+	if err != nil {
+		return err
+	}
+	folder, err := apiclient.Open(link, nil)
 	if err != nil {
 		return err
 	}

@@ -100,15 +100,6 @@ func (p *people) link(ctx context.Context, id string) (string, error) {
 	return p.api.Link(ctx, requester, id)
 }
 
-// open opens the request's container through its link.
-func (p *people) open(ctx context.Context, id string, options azcore.ClientOptions) (*container.Client, error) {
-	link, err := p.link(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	return apiclient.Open(link, &container.ClientOptions{ClientOptions: options})
-}
-
 // upload puts files of one small content into the request's container.
 func (p *people) upload(ctx context.Context, id string, files int) error {
 	link, err := p.link(ctx, id)

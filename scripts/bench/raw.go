@@ -41,7 +41,7 @@ type raw struct {
 }
 
 // newRaw builds and starts the program. The caller must stop it.
-func newRaw(ctx context.Context, a *localazure.Azure) (r *raw, err error) {
+func newRaw(ctx context.Context, a *localazure.Azure) (_ *raw, err error) {
 	if err := a.Storage.AddAccount(ctx, rawAccount); err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func newRaw(ctx context.Context, a *localazure.Azure) (r *raw, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r = &raw{program: filepath.Join(folder, "raw")}
+	r := &raw{program: filepath.Join(folder, "raw")}
 	defer func() {
 		if err == nil {
 			return
@@ -76,7 +76,7 @@ func newRaw(ctx context.Context, a *localazure.Azure) (r *raw, err error) {
 		return nil, err
 	}
 	if r.topic, err = r.notices.bus.NewSender(localazure.NoticeTopic, nil); err != nil {
-		return r, err
+		return nil, err
 	}
 	return r, r.command.Start()
 }
